@@ -1,0 +1,23 @@
+import { describe, expect, test } from '@jest/globals';
+import { backoffMs, newId } from './index.ts';
+
+describe('ids', () => {
+  test('sort by the millisecond they were made in and never repeat', () => {
+    const ids = Array.from({ length: 2000 }, (_, ms) => newId('run', 1_700_000_000_000 + ms));
+    expect([...ids].sort()).toEqual(ids);
+    expect(new Set(Array.from({ length: 2000 }, () => newId('run', 1))).size).toBe(2000);
+  });
+
+  test('are version 7 UUIDs without dashes', () => {
+    expect(newId('org')).toMatch(/^org_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/);
+  });
+});
+
+describe('backoff', () => {
+  test('doubles, is spread by a fifth either way and stays below its bound', () => {
+    const backoff = { firstMs: 100, maxMs: 1000 };
+    expect([1, 2, 3, 4, 5, 50].map((attempt) => backoffMs(backoff, attempt, 0.5))).toEqual([100, 200, 400, 800, 1000, 1000]);
+    expect(backoffMs(backoff, 1, 0)).toBe(80);
+    expect(backoffMs(backoff, 1, 1)).toBe(120);
+  });
+});
