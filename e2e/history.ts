@@ -1,0 +1,234 @@
+import { isDeepStrictEqual } from 'node:util';
+
+/** Fields of the public run object that the checks read; everything else in it takes part in the comparison only. */
+export type RunObject = {
+  runId: string;
+  status: string;
+  usage?: { inputTokens?: number; outputTokens?: number; toolCalls?: Record<string, number> };
+};
+
+/** `total` of `GET /v1/usage`. */
+export type UsageTotal = { inputTokens: number; outputTokens: number; toolCalls: number; runs: number };
+
+/** `marker` names a run before it has an id: it is written into the instructions, and every model request and tool call carries it. */
+export type Accepted = { kind: 'accepted'; atMs: number; runId: string; marker: string; requestKey: string; callbackUrl?: string };
+/** One `GET /v1/runs/{id}` or cancel reply; `run` is absent when the reply was no run. */
+export type Observed = { kind: 'observed'; atMs: number; runId: string; httpStatus: number; run?: RunObject };
+/** All run ids that the list knows, read once through every page. */
+export type Listed = { kind: 'listed'; atMs: number; runIds: string[] };
+/** The model was asked, or its answer went out whole. */
+export type Turn = { kind: 'turn'; atMs: number; marker: string; phase: 'started' | 'finished' };
+/** A tool request at the receiver. `step` is the model's own number of the call, so the same step of the same marker is the same call. */
+export type Effect = {
+  kind: 'effect';
+  atMs: number;
+  marker: string;
+  step: string;
+  tool: string;
+  key: string;
+  attempt: number;
+  retry: 'safe' | 'never';
+};
+/** The receiver has answered a tool request. */
+export type EffectAnswered = { kind: 'effect_answered'; atMs: number; marker: string; step: string };
+export type Arrival = {
+  kind: 'arrival';
+  atMs: number;
+  deliveryId: string;
+  runId: string;
+  target: string;
+  status: string;
+  bodyHash: string;
+};
+export type UsageRead = { kind: 'usage'; atMs: number; total: UsageTotal };
+/** From here on work has to go on: the moment of a kill, or the end of an outage. `leaseMs` is the product's WORK_LEASE_MS. */
+export type Fault = { kind: 'fault'; atMs: number; what: string; leaseMs: number };
+
+export type HistoryEvent = Accepted | Observed | Listed | Turn | Effect | EffectAnswered | Arrival | UsageRead | Fault;
+export type History = readonly HistoryEvent[];
+
+const terminal = new Set(['succeeded', 'failed', 'canceled', 'timed_out']);
+
+/** Time that is allowed on top of the lease until cut work is taken up again. */
+export const takeoverMs = 2000;
+
+export function isTerminal(status: string | undefined): boolean {
+  return status !== undefined && terminal.has(status);
+}
+
+function of<K extends HistoryEvent['kind']>(history: History, kind: K): Extract<HistoryEvent, { kind: K }>[] {
+  return history.filter((event): event is Extract<HistoryEvent, { kind: K }> => event.kind === kind);
+}
+
+/** The final object of each run that was seen in a terminal state; the first such sight counts. */
+export function finals(history: History): Map<string, RunObject> {
+  const seen = new Map<string, RunObject>();
+  for (const { runId, run } of of(history, 'observed')) {
+    if (run && isTerminal(run.status) && !seen.has(runId)) seen.set(runId, run);
+  }
+  return seen;
+}
+
+/** Every accepted run was seen terminal, and what was seen then is what every later look shows. */
+export function checkOneTerminalState(history: History): string[] {
+  const seen = new Map<string, RunObject>();
+  const faults: string[] = [];
+  for (const { runId, run, httpStatus } of of(history, 'observed')) {
+    const final = seen.get(runId);
+    if (!run) continue;
+    if (run.runId !== runId) faults.push(`${runId}: a look at it (HTTP ${httpStatus}) showed ${run.runId}`);
+    if (final && !isDeepStrictEqual(final, run)) {
+      faults.push(`${runId}: changed after it was terminal, ${JSON.stringify(final)} became ${JSON.stringify(run)}`);
+    } else if (!final && isTerminal(run.status)) seen.set(runId, run);
+  }
+  for (const runId of new Set(of(history, 'accepted').map((event) => event.runId))) {
+    if (!seen.has(runId)) faults.push(`${runId}: was accepted and never seen in a terminal state`);
+  }
+  return faults;
+}
+
+/** An accepted run is never unknown, a repeated request names the same run, and the list holds the accepted runs and no other. */
+export function checkNoRunUnknown(history: History): string[] {
+  const faults: string[] = [];
+  const accepted = of(history, 'accepted');
+  const byRequest = new Map<string, string>();
+  for (const { requestKey, runId } of accepted) {
+    const first = byRequest.get(requestKey) ?? runId;
+    if (first !== runId) faults.push(`request ${requestKey}: was accepted as ${first} and again as ${runId}`);
+    byRequest.set(requestKey, first);
+  }
+  for (const { runId, httpStatus } of of(history, 'observed')) {
+    if (httpStatus === 404) faults.push(`${runId}: was answered with 404`);
+  }
+  const runIds = new Set(accepted.map((event) => event.runId));
+  for (const list of of(history, 'listed')) {
+    const listed = new Set(list.runIds);
+    if (listed.size !== list.runIds.length) faults.push(`the list shows ${list.runIds.length - listed.size} runs twice`);
+    for (const runId of runIds) if (!listed.has(runId)) faults.push(`${runId}: was accepted and is not in the list`);
+    for (const runId of listed) if (!runIds.has(runId)) faults.push(`${runId}: is in the list and nobody's request was answered with it`);
+  }
+  return faults;
+}
+
+/** One call has one Idempotency-Key however often it arrives, one key belongs to one call, and `retry: never` arrives once. */
+export function checkEffects(history: History): string[] {
+  const faults: string[] = [];
+  const keyOf = new Map<string, string>();
+  const callOf = new Map<string, string>();
+  const arrivals = new Map<string, number>();
+  for (const effect of of(history, 'effect')) {
+    const call = `${effect.marker}/${effect.step}`;
+    if (effect.key === '') faults.push(`call ${call}: arrived without an Idempotency-Key`);
+    const key = keyOf.get(call) ?? effect.key;
+    if (key !== effect.key) faults.push(`call ${call}: arrived with the keys ${key} and ${effect.key}`);
+    const owner = callOf.get(effect.key) ?? call;
+    if (owner !== call) faults.push(`key ${effect.key}: was used for the calls ${owner} and ${call}`);
+    const count = (arrivals.get(call) ?? 0) + 1;
+    if (count > 1 && effect.retry === 'never') faults.push(`call ${call}: must never be repeated and arrived ${count} times`);
+    keyOf.set(call, key);
+    callOf.set(effect.key, owner);
+    arrivals.set(call, count);
+  }
+  return faults;
+}
+
+/** Each finished run with a callback URL has one delivery id there, at least one arrival, its true status, and always the same bytes. */
+export function checkWebhooks(history: History): string[] {
+  const faults: string[] = [];
+  const final = finals(history);
+  const firstByDelivery = new Map<string, Arrival>();
+  const deliveryByTarget = new Map<string, string>();
+  for (const arrival of of(history, 'arrival')) {
+    const { deliveryId, runId, target } = arrival;
+    const first = firstByDelivery.get(deliveryId) ?? arrival;
+    firstByDelivery.set(deliveryId, first);
+    if (first.runId !== runId || first.target !== target) {
+      faults.push(`delivery ${deliveryId}: is ${first.runId} to ${first.target} and also ${runId} to ${target}`);
+    }
+    if (first.bodyHash !== arrival.bodyHash) faults.push(`delivery ${deliveryId}: arrived with two different bodies`);
+    const known = deliveryByTarget.get(`${runId} to ${target}`) ?? deliveryId;
+    deliveryByTarget.set(`${runId} to ${target}`, known);
+    if (known !== deliveryId) faults.push(`${runId}: has the deliveries ${known} and ${deliveryId} to ${target}`);
+    const status = final.get(runId)?.status;
+    if (status !== arrival.status) faults.push(`${runId}: the webhook says ${arrival.status}, the run says ${status}`);
+  }
+  for (const { runId, callbackUrl } of of(history, 'accepted')) {
+    if (callbackUrl && !deliveryByTarget.has(`${runId} to ${callbackUrl}`)) faults.push(`${runId}: no webhook ever arrived`);
+  }
+  return faults;
+}
+
+/** What the runs say they used: the right side of the comparison with `GET /v1/usage`. */
+export function usageOfRuns(history: History): UsageTotal {
+  const sum: UsageTotal = { inputTokens: 0, outputTokens: 0, toolCalls: 0, runs: 0 };
+  for (const { usage } of finals(history).values()) {
+    sum.runs += 1;
+    sum.inputTokens += usage?.inputTokens ?? 0;
+    sum.outputTokens += usage?.outputTokens ?? 0;
+    for (const count of Object.values(usage?.toolCalls ?? {})) sum.toolCalls += count;
+  }
+  return sum;
+}
+
+/** The last usage total that was read equals the sum of the runs' own usage. */
+export function checkUsage(history: History): string[] {
+  const read = of(history, 'usage').at(-1);
+  if (!read) return ['usage was never read'];
+  const runs = usageOfRuns(history);
+  const names = ['inputTokens', 'outputTokens', 'toolCalls', 'runs'] as const;
+  return names.filter((name) => read.total[name] !== runs[name])
+    .map((name) => `${name}: the usage total says ${read.total[name]}, the runs together say ${runs[name]}`);
+}
+
+type Activity = { atMs: number; marker: string; open?: string; close?: string };
+
+/** A turn that starts closes whatever came before it in that run, and so does a terminal state. */
+function activities(history: History): Activity[] {
+  const markerOf = new Map(of(history, 'accepted').map((event) => [event.runId, event.marker]));
+  const list: Activity[] = [];
+  for (const event of history) {
+    const { atMs } = event;
+    if (event.kind === 'turn') {
+      list.push({ atMs, marker: event.marker, close: '*', ...(event.phase === 'started' && { open: 'turn' }) });
+    } else if (event.kind === 'effect') list.push({ atMs, marker: event.marker, open: event.step });
+    else if (event.kind === 'effect_answered') list.push({ atMs, marker: event.marker, close: event.step });
+    else if (event.kind === 'observed' && isTerminal(event.run?.status)) {
+      list.push({ atMs, marker: markerOf.get(event.runId) ?? event.runId, close: '*' });
+    }
+  }
+  return list.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** The runs that had a model turn or a tool call open at that time. */
+function openAt(list: readonly Activity[], atMs: number): string[] {
+  const open = new Map<string, Set<string>>();
+  for (const event of list) {
+    if (event.atMs > atMs) break;
+    const steps = open.get(event.marker) ?? new Set();
+    if (event.close === '*') steps.clear();
+    else if (event.close) steps.delete(event.close);
+    if (event.open) steps.add(event.open);
+    open.set(event.marker, steps);
+  }
+  return [...open].filter(([, steps]) => steps.size > 0).map(([marker]) => marker);
+}
+
+/** Model turns and tool calls that were open when a fault struck are answered or taken up again within the lease and two seconds. */
+export function checkProgress(history: History): string[] {
+  const faults: string[] = [];
+  const list = activities(history);
+  for (const { atMs, what, leaseMs } of of(history, 'fault')) {
+    for (const marker of openAt(list, atMs)) {
+      const next = list.find((event) => event.marker === marker && event.atMs > atMs);
+      const waitedMs = (next?.atMs ?? Infinity) - atMs;
+      if (waitedMs > leaseMs + takeoverMs) faults.push(`${marker}: after ${what} its work stood still for ${waitedMs} ms`);
+    }
+  }
+  return faults;
+}
+
+/** Every check at once; an empty list means that the history is good. */
+export function judge(history: History): string[] {
+  const checks = [checkOneTerminalState, checkNoRunUnknown, checkEffects, checkWebhooks, checkUsage, checkProgress];
+  return checks.flatMap((check) => check(history).map((fault) => `${check.name}: ${fault}`));
+}
