@@ -1,0 +1,43 @@
+/** Every stable error code of the API: its HTTP status and the text people see when nothing more precise is known. */
+export const ERRORS = {
+  invalid_request: { status: 400, message: 'The request is not valid.' },
+  authentication_failed: { status: 401, message: 'Missing or invalid API key.' },
+  permission_denied: { status: 403, message: 'This API key may not do that.' },
+  not_found: { status: 404, message: 'There is no such object.' },
+  conflict: { status: 409, message: 'This idempotency key was used with another request body.' },
+  request_too_large: { status: 413, message: 'The request body is larger than 5 MiB.' },
+  rate_limited: { status: 429, message: 'Too many requests.' },
+  internal_error: { status: 500, message: 'Something went wrong on our side.' },
+  service_unavailable: { status: 503, message: 'The service is not ready; try again in a moment.' },
+} as const;
+
+/** A key of the catalogue above. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The code as it stands on the wire: a body over the limit is `invalid_request` there. */
+export function wireCode(code: ErrorCode): string {
+  return code === 'request_too_large' ? 'invalid_request' : code;
+}
+
+/** An error with a stable code. `message` is for people outside; `cause` only goes to the log; `details` to both. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown> | undefined;
+  /** Extra response headers, such as `retry-after`. */
+  readonly headers: Record<string, string>;
+
+  constructor(
+    code: ErrorCode,
+    options: { message?: string; cause?: unknown; details?: Record<string, unknown>; headers?: Record<string, string> } = {},
+  ) {
+    super(options.message ?? ERRORS[code].message, { cause: options.cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.details = options.details;
+    this.headers = options.headers ?? {};
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}

@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { StepUsage } from '../http/run.ts';
+
+/**
+ * What one model turn used, with the tool calls it asked for. Sent by engine-orchestrator in the turn's own commit,
+ * received by billing, which counts each (run, step) once.
+ */
+export const UsageRecorded = StepUsage.extend({
+  runId: z.string(),
+  step: z.number().int().nonnegative(),
+  orgId: z.string(),
+  apiKeyId: z.string(),
+  engine: z.string(),
+  costMicroUsd: z.number().int().nonnegative(),
+  recordedAt: z.iso.datetime(),
+});
+export type UsageRecorded = z.infer<typeof UsageRecorded>;

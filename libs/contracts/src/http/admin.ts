@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { AnswerEncoding } from './run.ts';
+
+const Cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a CIDR such as 10.20.0.0/16' });
+const PoolName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be lower-case letters, digits and -');
+const OrgLimits = z.object({ rpm: z.number().int().positive().optional(), tpm: z.number().int().positive().optional() });
+
+/** Body of POST /admin/v1/orgs. */
+export const CreateOrg = z
+  .object({ name: z.string().min(1).max(200), pool: PoolName.default('shared'), limits: OrgLimits.default({}), egressAllow: z.array(Cidr).default([]) })
+  .meta({ id: 'CreateOrg' });
+export type CreateOrg = z.infer<typeof CreateOrg>;
+
+/** Body of PATCH /admin/v1/orgs/{id}: what is given is replaced. */
+export const UpdateOrg = z
+  .object({ name: z.string().min(1).max(200).optional(), pool: PoolName.optional(), limits: OrgLimits.optional(), egressAllow: z.array(Cidr).optional() })
+  .meta({ id: 'UpdateOrg' });
+export type UpdateOrg = z.infer<typeof UpdateOrg>;
+
+/** An organisation. */
+export const Org = z
+  .object({ id: z.string(), name: z.string(), pool: z.string(), limits: OrgLimits, egressAllow: z.array(z.string()), createdAt: z.iso.datetime() })
+  .meta({ id: 'Org' });
+export type Org = z.infer<typeof Org>;
+
+/** What a key may do. */
+export const Scope = z.enum(['runs:read', 'runs:write', 'usage:read']);
+export type Scope = z.infer<typeof Scope>;
+export const ALL_SCOPES: readonly Scope[] = Scope.options;
+
+/** Body of POST /admin/v1/orgs/{id}/keys. */
+export const CreateKey = z
+  .object({
+    name: z.string().min(1).max(200),
+    scopes: z.array(Scope).min(1).default([...ALL_SCOPES]),
+    answerEncoding: AnswerEncoding.default('object'),
+    expiresAt: z.iso.datetime({ offset: true }).optional(),
+  })
+  .meta({ id: 'CreateKey' });
+export type CreateKey = z.infer<typeof CreateKey>;
+
+/** An API key without its secret. */
+export const ApiKey = z
+  .object({
+    id: z.string(),
+    orgId: z.string(),
+    name: z.string(),
+    prefix: z.string().describe('The first characters, to tell keys apart.'),
+    scopes: z.array(Scope),
+    answerEncoding: AnswerEncoding,
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().optional(),
+    revokedAt: z.iso.datetime().optional(),
+  })
+  .meta({ id: 'ApiKey' });
+export type ApiKey = z.infer<typeof ApiKey>;
+
+/** Reply of POST /admin/v1/orgs/{id}/keys: `key` is shown only here. */
+export const CreatedKey = ApiKey.extend({ key: z.string() }).meta({ id: 'CreatedKey' });
+
+export const OrgList = z.object({ orgs: z.array(Org) }).meta({ id: 'OrgList' });
+export const KeyList = z.object({ keys: z.array(ApiKey) }).meta({ id: 'KeyList' });

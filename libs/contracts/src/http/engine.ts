@@ -1,0 +1,93 @@
+import { z } from 'zod';
+
+/** USD per million tokens. */
+const Prices = z.object({ input: z.number().nonnegative(), cachedInput: z.number().nonnegative().optional(), output: z.number().nonnegative() });
+
+/** Bounds of one run on an engine. */
+const Limits = z.object({
+  contextTokens: z.number().int().positive(),
+  outputTokens: z.number().int().positive().optional(),
+  turns: z.number().int().positive().optional(),
+  toolCalls: z.number().int().positive().optional(),
+});
+
+/** One row of the catalogue. An id or alias is what clients send as `engine`. */
+export const Engine = z.object({
+  id: z.string().min(1),
+  aliases: z.array(z.string()).default([]),
+  upstreams: z.array(z.object({ name: z.string(), model: z.string() })).default([]),
+  prices: Prices,
+  limits: Limits,
+});
+export type Engine = z.infer<typeof Engine>;
+
+/** The file that `ENGINES_FILE` names. */
+export const EnginesFile = z
+  .object({
+    upstreams: z.record(
+      z.string(),
+      z.object({
+        kind: z.literal('openai', { error: 'only "openai" upstreams are supported' }),
+        baseUrl: z.url({ protocol: /^https?$/ }),
+        apiKeyEnv: z.string().optional(),
+        apiKeyFile: z.string().optional(),
+        concurrency: z.number().int().positive().optional(),
+      }),
+    ),
+    engines: z.array(Engine.extend({ upstreams: Engine.shape.upstreams.unwrap().min(1) })).min(1),
+  })
+  .superRefine((file, ctx) => {
+    const seen = new Set<string>();
+    file.engines.forEach((engine, index) => {
+      for (const name of [engine.id, ...engine.aliases]) {
+        if (seen.has(name)) ctx.addIssue({ code: 'custom', path: ['engines', index], message: `"${name}" is named twice` });
+        seen.add(name);
+      }
+      for (const upstream of engine.upstreams) {
+        if (!Object.hasOwn(file.upstreams, upstream.name)) ctx.addIssue({ code: 'custom', path: ['engines', index, 'upstreams'], message: `there is no upstream "${upstream.name}"` });
+      }
+    });
+  });
+export type EnginesFile = z.infer<typeof EnginesFile>;
+
+const engine = (id: string, input: number, output: number, aliases: string[] = []): Engine => ({
+  id,
+  aliases,
+  upstreams: [],
+  prices: { input, output },
+  limits: { contextTokens: 128_000 },
+});
+
+/** The catalogue when no `ENGINES_FILE` is given; prices are those clients know these ids by. */
+export const DEFAULT_ENGINES: readonly Engine[] = [
+  engine('tim', 2, 8, ['tim-1.5', 'tim-omni', 'tim-omni-mini', 'tim-test']),
+  engine('tim-edge', 0.5, 2, ['tim-small-preview', 'tim-small', 'tim-oss-local']),
+  engine('tim-gpt', 2, 8, ['tim-large']),
+  engine('tim-gpt-heavy', 2, 15, ['tim-gpt-heavy-tc']),
+  engine('timini', 2, 12),
+  engine('tim-claude', 4, 15),
+  engine('tim-claude-heavy', 6, 25),
+];
+
+/** The engine that answers for an id or alias, or undefined. */
+export function findEngine(engines: readonly Engine[], name: string): Engine | undefined {
+  return engines.find((candidate) => candidate.id === name || candidate.aliases.includes(name));
+}
+
+/** One model of GET /v1/models. */
+export const Model = z
+  .object({
+    id: z.string(),
+    object: z.literal('model'),
+    created: z.number().int(),
+    owned_by: z.string(),
+    context_length: z.number().int(),
+    max_completion_tokens: z.number().int().optional(),
+    pricing: z.object({ prompt: z.string(), completion: z.string() }).describe('USD per token, as decimal text.'),
+    offline: z.boolean().describe('True when the offline engine answers, because no upstream is configured.'),
+  })
+  .meta({ id: 'Model' });
+
+/** Reply of GET /v1/models. */
+export const ModelList = z.object({ object: z.literal('list'), data: z.array(Model) }).meta({ id: 'ModelList' });
+export type ModelList = z.infer<typeof ModelList>;

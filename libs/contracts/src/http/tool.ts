@@ -1,0 +1,113 @@
+import { z } from 'zod';
+
+/** Platform tools by the id clients use, with the id they stand for. Which of them are live, GET /v1/models does not say: calls tell. */
+export const PLATFORM_TOOLS: Readonly<Record<string, string>> = {
+  web_search: 'web_search',
+  parallel_search: 'web_search',
+  exa_search: 'web_search',
+  google_search: 'google_search',
+  fast_search: 'fast_search',
+  fresh_search: 'fresh_search',
+  deep_search: 'deep_search',
+  page_reader: 'page_reader',
+  webpage_understanding: 'page_reader',
+  exa_crawl: 'page_reader',
+  parallel_extract: 'page_reader',
+  find_similar: 'find_similar',
+  exa_find_similar: 'find_similar',
+  people_search: 'people_search',
+  company_search: 'company_search',
+  news_search: 'news_search',
+  tweet_search: 'tweet_search',
+  research_paper_search: 'research_paper_search',
+  calculator: 'calculator',
+};
+
+/** The longest a function tool may take, in seconds; larger numbers are read as milliseconds. */
+export const TOOL_TIMEOUT_SECONDS_MAX = 600;
+const TOOL_TIMEOUT_SECONDS_DEFAULT = 30;
+
+const Name = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1-64 letters, digits, _ or -');
+const JsonObject = z.record(z.string(), z.unknown());
+
+const FunctionFields = z.object({
+  name: Name,
+  description: z.string().max(8192).optional(),
+  url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }),
+  method: z.preprocess((v) => (typeof v === 'string' ? v.toUpperCase() : v), z.enum(['POST', 'GET'])).default('POST'),
+  timeout: z.number().positive().max(TOOL_TIMEOUT_SECONDS_MAX * 1000).optional().describe('Seconds, default 30; above 600: milliseconds.'),
+  parameters: JsonObject.default({ type: 'object', properties: {} }).describe('JSON Schema of the arguments.'),
+  headers: z.record(z.string(), z.string()).optional().describe('Sent with each call of this tool only; stored sealed.'),
+  defaults: JsonObject.optional().describe('Hidden from the model and merged over its arguments; stored sealed.'),
+  retry: z.enum(['safe', 'never']).default('safe').describe('`never`: a call whose worker was lost is not repeated.'),
+});
+
+function readFunction(raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null) return raw;
+  const { function: nested, ...flat } = raw as Record<string, unknown>;
+  return typeof nested === 'object' && nested !== null ? { ...flat, ...nested, type: 'function' } : raw;
+}
+
+/** A tool served by the caller over HTTP; flat, or nested under `function`. */
+export const FunctionTool = FunctionFields.extend({ type: z.literal('function') }).meta({ id: 'FunctionTool' });
+
+/** A tool of this server, by id. */
+export const PlatformTool = z
+  .object({
+    type: z.literal('platform'),
+    id: z.string().refine((id) => Object.hasOwn(PLATFORM_TOOLS, id), { error: `unknown platform tool; known: ${Object.keys(PLATFORM_TOOLS).join(', ')}` }),
+    options: JsonObject.nullish(),
+  })
+  .meta({ id: 'PlatformTool' });
+
+/** A server that speaks the Model Context Protocol; all historical spellings. */
+export const McpTool = z
+  .object({
+    type: z.literal('mcp'),
+    url: z.string().optional(),
+    server: z.string().optional(),
+    name: z.string().optional(),
+    allowedTools: z.array(z.string()).optional(),
+    allow: z.array(z.string()).optional(),
+    auth: z.object({ type: z.enum(['bearer', 'api_key']), token: z.string(), header: z.string().optional() }).optional(),
+    headers: z.record(z.string(), z.string()).optional(),
+  })
+  .refine((tool) => tool.url ?? tool.server, { error: 'an MCP tool needs a url', path: ['url'] })
+  .meta({ id: 'McpTool' });
+
+/** One tool of a run. */
+export const Tool = z
+  .preprocess(
+    readFunction,
+    z.discriminatedUnion('type', [PlatformTool, FunctionTool, McpTool], {
+      error: (issue) => (issue.code === 'invalid_union' ? 'unknown tool type; must be one of platform, function, mcp' : undefined),
+    }),
+  )
+  .meta({ id: 'Tool' });
+export type Tool = z.infer<typeof Tool>;
+
+/** A function tool as it is stored and sent: its credentials are one sealed text that tool-executor alone can open. */
+export const SealedFunctionTool = FunctionFields.omit({ headers: true, defaults: true, timeout: true })
+  .extend({ type: z.literal('function'), timeoutMs: z.number().int().positive(), sealed: z.string().optional(), hidden: z.array(z.string()).describe('Names of the defaults.') })
+  .meta({ id: 'SealedFunctionTool' });
+export type SealedFunctionTool = z.infer<typeof SealedFunctionTool>;
+
+/** An MCP server as it is stored and sent. */
+export const SealedMcpTool = z.object({ type: z.literal('mcp'), url: z.string(), allowedTools: z.array(z.string()).nullable(), sealed: z.string().optional() }).meta({ id: 'SealedMcpTool' });
+
+/** A platform tool as it is stored and sent. */
+export const StoredPlatformTool = z.object({ type: z.literal('platform'), id: z.string(), options: JsonObject.optional() });
+
+/** A tool without its secrets. */
+export const SealedTool = z.discriminatedUnion('type', [SealedFunctionTool, StoredPlatformTool, SealedMcpTool]);
+export type SealedTool = z.infer<typeof SealedTool>;
+
+/** What `sealed` holds once opened. */
+export const ToolCredentials = z.object({ headers: z.record(z.string(), z.string()).optional(), defaults: JsonObject.optional() });
+export type ToolCredentials = z.infer<typeof ToolCredentials>;
+
+/** A tool's timeout in milliseconds, from the wire's seconds (or, above 600, milliseconds). */
+export function toolTimeoutMs(timeout: number | undefined): number {
+  if (timeout === undefined) return TOOL_TIMEOUT_SECONDS_DEFAULT * 1000;
+  return Math.round(timeout > TOOL_TIMEOUT_SECONDS_MAX ? timeout : timeout * 1000);
+}

@@ -1,0 +1,41 @@
+export { AppError, type ErrorCode, ERRORS, wireCode } from './errors.ts';
+export { RunCommanded, type RunStart, type RunStop } from './events/run-commanded.ts';
+export { FinishedBody, RunFinished } from './events/run-finished.ts';
+export { RunOutcome, RunProgressed } from './events/run-progressed.ts';
+export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
+export { TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
+export { UsageRecorded } from './events/usage-recorded.ts';
+export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, Scope, UpdateOrg } from './http/admin.ts';
+export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
+export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, ModelList } from './http/engine.ts';
+export { ErrorBody } from './http/error.ts';
+export {
+  CatchUpQuery,
+  FinishedPage,
+  InternalCall,
+  InternalCreateRun,
+  InternalOutcome,
+  InternalRunCreated,
+  InternalRunRequest,
+  InternalToolResult,
+  OrgScope,
+  Readiness,
+  UsagePage,
+} from './http/internal.ts';
+export {
+  AnswerEncoding,
+  CreateRun,
+  ListRuns,
+  RunAccepted,
+  RunError,
+  RunList,
+  RunRequest,
+  RunResult,
+  RunStatus,
+  RunView,
+  StepUsage,
+  Task,
+} from './http/run.ts';
+export { FunctionTool, McpTool, PLATFORM_TOOLS, PlatformTool, SealedFunctionTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
+export { UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
+export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

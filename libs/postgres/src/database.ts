@@ -1,0 +1,81 @@
+import pg from 'pg';
+
+/** One SQL statement with the name it is prepared under: unique in the process, `schema.verb_noun`. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Names a statement, so that each connection prepares it once. */
+export function statement(name: string, text: string): Statement {
+  return { name, text };
+}
+
+/** A pool of connections to one PostgreSQL database. */
+export interface Database {
+  /** Runs one statement and returns its rows; a parameter that is an object or array of objects must already be JSON text. */
+  query<Row>(statement: Statement, params?: unknown[]): Promise<Row[]>;
+  /** Runs statements in one transaction on one connection; rolled back when `work` throws. */
+  transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T>;
+  /** For Prisma's adapter, which brings its own statements. */
+  readonly pool: pg.Pool;
+  close(): Promise<void>;
+}
+
+const IDLE_IN_TRANSACTION_MS = 5000;
+const CONNECT_TIMEOUT_MS = 5000;
+const INT8_OID = 20;
+
+/** Connects lazily: the first query opens the first connection. `max` bounds the connections. int8 is read as a number. */
+export function connect(options: { url: string; max: number; name: string; onError: (err: Error) => void }): Database {
+  const types = { getTypeParser: ((oid: number, format?: 'text') => (oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser };
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.max,
+    application_name: options.name,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: 60_000,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    keepAlive: true,
+    types,
+  });
+  pool.on('error', options.onError);
+  const query: Database['query'] = async <Row>(stmt: Statement, params: unknown[] = []) => (await pool.query({ name: stmt.name, text: stmt.text, values: params })).rows as Row[];
+  return {
+    query,
+    pool,
+    close: () => pool.end(),
+    async transaction(work) {
+      const client = await pool.connect();
+      let failure: Error | undefined;
+      try {
+        await client.query('begin');
+        const result = await work(async <Row>(stmt: Statement, params: unknown[] = []) => (await client.query({ name: stmt.name, text: stmt.text, values: params })).rows as Row[]);
+        await client.query('commit');
+        return result;
+      } catch (err) {
+        failure = err instanceof Error ? err : new Error(String(err));
+        await client.query('rollback').catch((rollback: Error) => options.onError(rollback));
+        throw err;
+      } finally {
+        client.release(failure !== undefined && isInfrastructure(failure) ? failure : undefined);
+      }
+    },
+  };
+}
+
+const NETWORK_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT']);
+const INFRASTRUCTURE_CLASSES = new Set(['08', '40', '53', '57']);
+const LOST_CONNECTION = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended|server closed the connection|cannot use a pool after/i;
+
+/** True when the database, not the statement, is the trouble: connection, resources, shutdown or a serialisation failure (SQLSTATE classes 08, 40, 53, 57). */
+export function isInfrastructure(err: unknown): boolean {
+  if (!(err instanceof Error)) return false;
+  const code = (err as { code?: unknown }).code;
+  if (typeof code === 'string') {
+    if (NETWORK_CODES.has(code)) return true;
+    if (code.length === 5 && INFRASTRUCTURE_CLASSES.has(code.slice(0, 2))) return true;
+  }
+  if (err instanceof AggregateError) return err.errors.some(isInfrastructure);
+  return LOST_CONNECTION.test(err.message) || isInfrastructure(err.cause);
+}

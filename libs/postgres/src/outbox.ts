@@ -1,0 +1,127 @@
+import type { Topic } from '@nightshift/contracts';
+import { newId } from '@nightshift/std';
+import { type Database, isInfrastructure, type Statement, statement } from './database.ts';
+import { flusher } from './flush.ts';
+
+/** An event that a commit writes. It is published only if the row it belongs to (`ref`) was written. */
+export interface OutboxEvent {
+  readonly id: string;
+  readonly ref: string;
+  readonly topic: Topic;
+  readonly pool: string;
+  readonly key: string;
+  readonly payload: unknown;
+  readonly traceparent: string | undefined;
+}
+
+/** An event to commit with the row `ref`. */
+export function outboxEvent(event: Omit<OutboxEvent, 'id'>): OutboxEvent {
+  return { id: newId('evt'), ...event };
+}
+
+/**
+ * The part of a commit that stores its events: a CTE named `events`, fed by parameter `$n` (see `outboxJson`), which
+ * keeps only the events whose `ref` is in the CTE `written` (a column of that name).
+ */
+export function outboxCte(schema: string, parameter: string, written: string): string {
+  return `events as (
+    insert into ${schema}.outbox (id, topic, pool, key, payload, traceparent)
+    select e.id, e.topic, e.pool, e.key, e.payload, e.traceparent
+    from json_to_recordset(${parameter}::json) as e(id text, ref text, topic text, pool text, key text, payload json, traceparent text)
+    where e.ref in (select ref from ${written})
+  )`;
+}
+
+/** The value of the parameter that `outboxCte` reads. */
+export function outboxJson(events: readonly OutboxEvent[]): string {
+  return JSON.stringify(events);
+}
+
+/** Publishes one event; resolves when the bus has it for good. */
+export type Publish = (event: Omit<OutboxEvent, 'ref'>) => Promise<void>;
+
+const SWEEP_AGE_MS = 3000;
+const SWEEP_ROWS = 500;
+const SWEEP_EVERY_MS = 1000;
+const SWEEP_CLAIM_MS = 30_000;
+
+/**
+ * Publishes committed events and deletes their rows. A commit hands its events over in memory; rows that nobody handed
+ * over (their process died, or the bus was away) are swept up once a second.
+ */
+export class Relay {
+  readonly #publish: Publish;
+  readonly #db: Database;
+  readonly #remove: (id: string) => Promise<void>;
+  readonly #sweepStatement: Statement;
+  readonly #onTrouble: (err: unknown) => void;
+  readonly #inFlight = new Map<string, Promise<void>>();
+  #timer: NodeJS.Timeout | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+
+  constructor(options: { db: Database; schema: string; publish: Publish; onTrouble: (err: unknown) => void }) {
+    const { schema } = options;
+    this.#db = options.db;
+    this.#publish = options.publish;
+    this.#onTrouble = options.onTrouble;
+    const removeStatement = statement(`${schema}.outbox_remove`, `delete from ${schema}.outbox where id = any($1::text[])`);
+    this.#remove = flusher<string>(async (ids) => {
+      await options.db.query(removeStatement, [[...ids].sort()]);
+      return ids.map(() => undefined);
+    });
+    this.#sweepStatement = statement(
+      `${schema}.outbox_sweep`,
+      `update ${schema}.outbox o set claimed_until = now() + $2 * interval '1 ms'
+       from (select id from ${schema}.outbox
+             where created_at < now() - $1 * interval '1 ms' and (claimed_until is null or claimed_until < now())
+             order by created_at limit ${SWEEP_ROWS} for update skip locked) due
+       where o.id = due.id
+       returning o.id, o.topic, o.pool, o.key, o.payload, o.traceparent`,
+    );
+  }
+
+  /** Events of a commit that has succeeded. */
+  hand(events: readonly OutboxEvent[]): void {
+    for (const event of events) void this.#send(event);
+  }
+
+  #send(event: Omit<OutboxEvent, 'ref'>): Promise<void> {
+    const sent = this.#publish(event)
+      .then(() => this.#remove(event.id))
+      .catch((err: unknown) => this.#onTrouble(err))
+      .finally(() => this.#inFlight.delete(event.id));
+    this.#inFlight.set(event.id, sent);
+    return sent;
+  }
+
+  /** Begins sweeping, at once and then every second. */
+  start(): void {
+    const tick = (): void => {
+      this.#sweeping = this.sweep()
+        .catch((err: unknown) => {
+          if (!isInfrastructure(err)) this.#onTrouble(err);
+        })
+        .finally(() => {
+          if (this.#timer) this.#timer = setTimeout(tick, SWEEP_EVERY_MS);
+        });
+    };
+    this.#timer = setTimeout(tick, 0);
+  }
+
+  /** Publishes what has waited for three seconds or more, until nothing is left. */
+  async sweep(): Promise<void> {
+    for (;;) {
+      const rows = await this.#db.query<Omit<OutboxEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);
+      await Promise.all(rows.filter((row) => !this.#inFlight.has(row.id)).map((row) => this.#send(row)));
+      if (rows.length < SWEEP_ROWS) return;
+    }
+  }
+
+  /** Stops sweeping and waits for what is being published. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#sweeping;
+    await Promise.all(this.#inFlight.values());
+  }
+}

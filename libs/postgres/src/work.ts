@@ -1,0 +1,182 @@
+import { backlogStatement, type Claimed, claimStatement, handBackStatement, keepStatement, type WorkTable } from './claim.ts';
+import { type Database, isInfrastructure } from './database.ts';
+
+/** What a worker tells about itself; the caller turns it into metrics and log lines. */
+export interface WorkObserver {
+  claimed(queueAgeMs: number, attempts: number): void;
+  leaseLost(id: string): void;
+  backlog(rows: number, oldestSeconds: number): void;
+  trouble(err: unknown): void;
+}
+
+/** One held row: aborted when the lease is lost, a stop came, or the process must go. */
+export interface Held {
+  readonly signal: AbortSignal;
+}
+
+interface Holding {
+  readonly epoch: number;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+const POLL_MS = 1000;
+const BACKLOG_EVERY = 5;
+
+/**
+ * Claims due rows of a table and runs each under a lease that it keeps alive.
+ * `run` does the effect and commits the outcome itself, with the row's `epoch` as its fence; a row it does not commit
+ * comes back when its lease is over. On the happy path rows arrive by `start` and `wake`; the poll is a safety net.
+ */
+export class Worker<Row extends Claimed> {
+  readonly #held = new Map<string, Holding>();
+  readonly #options: { db: Database; table: WorkTable; pool: string; slots: number; laneMax: number; leaseMs: number; run: (row: Row, held: Held) => Promise<void>; observer: WorkObserver };
+  readonly #statements;
+  #reserved = 0;
+  #cursor = '';
+  #rowsWait = false;
+  #claiming = false;
+  #again = false;
+  #refusing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
+
+  constructor(options: { db: Database; table: WorkTable; pool: string; slots: number; laneMax: number; leaseMs: number; run: (row: Row, held: Held) => Promise<void>; observer: WorkObserver }) {
+    this.#options = options;
+    const { table } = options;
+    this.#statements = { claim: claimStatement(table), keep: keepStatement(table), handBack: handBackStatement(table), backlog: backlogStatement(table) };
+  }
+
+  /** Begins to claim. */
+  startLoop(): void {
+    this.#timer = setInterval(() => this.#tick(), POLL_MS);
+    this.wake();
+  }
+
+  /** Slots for rows that a statement is about to write as claimed; none while others wait. Give back what was not used. */
+  reserve(wanted: number): number {
+    if (this.#refusing || this.#rowsWait || this.#timer === undefined) return 0;
+    const granted = Math.max(0, Math.min(wanted, this.#options.slots - this.#held.size - this.#reserved));
+    this.#reserved += granted;
+    return granted;
+  }
+
+  /** Runs the rows that a statement wrote as claimed, and frees the rest of the reservation. */
+  start(rows: readonly Row[], reserved: number): void {
+    this.#reserved -= reserved;
+    for (const row of rows) this.#hold(row);
+  }
+
+  /** Says that due rows may be waiting. */
+  wake(): void {
+    this.#rowsWait = true;
+    void this.#claim();
+  }
+
+  /** Aborts the row if this process holds it, because something outside has stopped it. */
+  abort(id: string, reason: string): void {
+    this.#held.get(id)?.abort.abort(new Error(reason));
+  }
+
+  #hold(row: Row): void {
+    const abort = new AbortController();
+    this.#options.observer.claimed(row.queueAgeMs, row.attempts);
+    const done = this.#options
+      .run(row, { signal: abort.signal })
+      .catch((err: unknown) => this.#options.observer.trouble(err))
+      .finally(() => {
+        if (this.#held.get(row.id)?.epoch === row.epoch) this.#held.delete(row.id);
+        if (this.#rowsWait) void this.#claim();
+      });
+    this.#held.set(row.id, { epoch: row.epoch, abort, done });
+  }
+
+  async #claim(): Promise<void> {
+    if (this.#claiming) {
+      this.#again = true;
+      return;
+    }
+    this.#claiming = true;
+    try {
+      do {
+        this.#again = false;
+        const free = this.#options.slots - this.#held.size - this.#reserved;
+        if (free <= 0 || this.#refusing || this.#timer === undefined) return;
+        this.#reserved += free;
+        const fromStart = this.#cursor === '';
+        const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));
+        for (const row of rows) this.#hold(row);
+        if (rows.length === free || !fromStart || this.#cursor !== '') this.#again = true;
+        else if (!this.#again) this.#rowsWait = false;
+      } while (this.#again);
+    } catch (err) {
+      this.#options.observer.trouble(err);
+    } finally {
+      this.#claiming = false;
+    }
+  }
+
+  async #claimRows(free: number): Promise<Row[]> {
+    const { pool, leaseMs, laneMax, db } = this.#options;
+    const rows = await db.query<Row & { cursor: string | null; id: string | null }>(this.#statements.claim, [pool, free, leaseMs, this.#cursor, laneMax]);
+    this.#cursor = rows[0]?.cursor ?? '';
+    return rows.filter((row) => row.id !== null);
+  }
+
+  #tick(): void {
+    if (this.#held.size > 0) void this.#keep();
+    if (!this.#refusing) this.wake();
+    this.#ticks += 1;
+    if (this.#ticks % BACKLOG_EVERY === 0) void this.#measure();
+  }
+
+  async #keep(): Promise<void> {
+    const held = [...this.#held];
+    try {
+      const kept = await this.#options.db.query<{ id: string }>(this.#statements.keep, [held.map(([id]) => id), held.map(([, holding]) => holding.epoch), this.#options.leaseMs]);
+      const ids = new Set(kept.map((row) => row.id));
+      for (const [id, holding] of held) {
+        if (ids.has(id) || this.#held.get(id) !== holding) continue;
+        this.#options.observer.leaseLost(id);
+        holding.abort.abort(new Error('lease lost'));
+      }
+    } catch (err) {
+      if (!isInfrastructure(err)) this.#options.observer.trouble(err);
+    }
+  }
+
+  async #measure(): Promise<void> {
+    try {
+      const [row] = await this.#options.db.query<{ backlog: number; oldestSeconds: number }>(this.#statements.backlog, [this.#options.pool]);
+      if (row) this.#options.observer.backlog(row.backlog, row.oldestSeconds);
+    } catch (err) {
+      if (!isInfrastructure(err)) this.#options.observer.trouble(err);
+    }
+  }
+
+  /** Claims no more. What is held goes on. */
+  refuse(): void {
+    this.#refusing = true;
+  }
+
+  /** Waits until nothing is held; on `hurry` aborts what runs and hands back what did not commit. */
+  async drain(hurry: AbortSignal): Promise<void> {
+    this.refuse();
+    const all = Promise.all([...this.#held.values()].map((holding) => holding.done));
+    const hurried = new Promise<'hurry'>((resolve) => (hurry.aborted ? resolve('hurry') : hurry.addEventListener('abort', () => resolve('hurry'), { once: true })));
+    if ((await Promise.race([all, hurried])) === 'hurry') {
+      const left = [...this.#held];
+      for (const [, holding] of left) holding.abort.abort(new Error('draining'));
+      await Promise.all(left.map(([, holding]) => holding.done));
+      await this.handBack(left.map(([id, { epoch }]) => ({ id, epoch })), 0);
+    }
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Gives rows back, due after `delayMs`, without counting the attempt; a row that was committed meanwhile is left alone. */
+  async handBack(rows: readonly { id: string; epoch: number }[], delayMs: number): Promise<void> {
+    if (rows.length === 0) return;
+    await this.#options.db.query(this.#statements.handBack, [rows.map((row) => row.id), rows.map((row) => row.epoch), delayMs]);
+  }
+}

@@ -1,0 +1,32 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** The metrics of this process, in Prometheus' text form at GET /metrics. */
+export const registry = new Registry();
+
+/** Adds CPU, memory and event-loop metrics of the process; once per process. */
+export function collectProcessMetrics(): void {
+  collectDefaultMetrics({ register: registry });
+}
+
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800];
+const counter = <L extends string>(name: string, help: string, labelNames: L[]) => new Counter({ name, help, labelNames, registers: [registry] });
+const histogram = <L extends string>(name: string, help: string, labelNames: L[]) => new Histogram({ name, help, labelNames, buckets: SECONDS, registers: [registry] });
+const gauge = <L extends string>(name: string, help: string, labelNames: L[]) => new Gauge({ name, help, labelNames, registers: [registry] });
+
+/** Every metric of the product. `work` is turn, tool_call or delivery; `service` the app. */
+export const metrics = {
+  queueAge: histogram('nightshift_queue_age_seconds', 'Age of a due row when it was claimed.', ['work']),
+  backlog: gauge('nightshift_backlog', 'Due rows that nobody holds.', ['work']),
+  oldestDue: gauge('nightshift_oldest_due_seconds', 'Age of the oldest due row that nobody holds.', ['work']),
+  leaseLost: counter('nightshift_lease_lost_total', 'Leases that another worker or a stop took away.', ['work']),
+  retries: counter('nightshift_retries_total', 'Attempts after the first.', ['work']),
+  deadLetters: counter('nightshift_dead_letters_total', 'Messages that could not be handled.', ['service', 'topic']),
+  outboxBacklog: gauge('nightshift_outbox_backlog', 'Events committed and not yet published.', ['service']),
+  consumerPaused: gauge('nightshift_consumer_paused', '1 while a consumer waits for its infrastructure.', ['service']),
+  messageAge: histogram('nightshift_message_age_seconds', 'Time from an event’s commit to its handling.', ['topic']),
+  runDuration: histogram('nightshift_run_duration_seconds', 'From a run’s creation to its end.', ['status']),
+  turnDuration: histogram('nightshift_turn_duration_seconds', 'One model turn.', ['outcome']),
+  toolDuration: histogram('nightshift_tool_call_duration_seconds', 'One tool call.', ['outcome']),
+  deliveryDuration: histogram('nightshift_delivery_attempt_duration_seconds', 'One webhook attempt.', ['outcome']),
+  httpDuration: histogram('nightshift_http_request_duration_seconds', 'One HTTP request.', ['service', 'route', 'status']),
+};

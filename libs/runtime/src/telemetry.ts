@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { type Attributes, context, propagation, type Span, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A new sampled W3C trace context, or the caller's own when it is a valid one. */
+export function traceparentFrom(header: string | undefined): string {
+  if (header !== undefined && TRACEPARENT.test(header)) return header;
+  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+}
+
+/** The trace's id within a traceparent. */
+export function traceIdOf(traceparent: string): string {
+  return traceparent.slice(3, 35);
+}
+
+let tracer: Tracer | undefined;
+const propagator = new W3CTraceContextPropagator();
+
+/** Starts exporting spans over OTLP/HTTP when `OTEL_EXPORTER_OTLP_ENDPOINT` is set; the exporter reads the standard OTEL_* variables itself. Returns how to flush and stop. */
+export function startTracing(service: string, endpoint: string | undefined): () => Promise<void> {
+  if (endpoint === undefined || tracer) return () => Promise.resolve();
+  const provider = new BasicTracerProvider({
+    resource: defaultResource().merge(resourceFromAttributes({ 'service.name': service, 'service.namespace': 'nightshift' })),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
+  });
+  tracer = provider.getTracer('nightshift');
+  propagation.setGlobalPropagator(propagator);
+  return () => provider.shutdown();
+}
+
+/** What is known of a span when it starts. */
+export interface SpanOptions {
+  readonly parent: string | undefined;
+  readonly kind: 'server' | 'client' | 'consumer' | 'internal';
+  readonly attributes: Attributes;
+}
+
+const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, consumer: SpanKind.CONSUMER, internal: SpanKind.INTERNAL };
+
+/**
+ * Runs `work` inside a span below `parent` and gives it the traceparent to hand on.
+ * Without an exporter no span is made and the parent's context is handed on as it is.
+ */
+export async function withSpan<T>(name: string, options: SpanOptions, work: (traceparent: string, span: Span | undefined) => Promise<T>): Promise<T> {
+  const parent = options.parent ?? traceparentFrom(undefined);
+  if (!tracer) return work(parent, undefined);
+  const parentContext = propagator.extract(context.active(), { traceparent: parent }, { get: (carrier, key) => carrier[key as 'traceparent'], keys: (carrier) => Object.keys(carrier) });
+  const span = tracer.startSpan(name, { kind: KINDS[options.kind], attributes: { ...options.attributes } }, parentContext);
+  const { traceId, spanId } = span.spanContext();
+  try {
+    return await work(`00-${traceId}-${spanId}-01`, span);
+  } catch (err) {
+    span.setStatus({ code: SpanStatusCode.ERROR, message: err instanceof Error ? err.message : String(err) });
+    throw err;
+  } finally {
+    span.end();
+  }
+}
+
