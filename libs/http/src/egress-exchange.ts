@@ -1,0 +1,108 @@
+import type { Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { Dispatcher } from 'undici';
+import { isConnectFailure } from './egress-error.ts';
+
+/** One answer as it came, before its body is decoded. */
+export interface RawResponse {
+  readonly status: number;
+  readonly headers: Record<string, string | string[]>;
+  readonly body: Buffer;
+  readonly truncated: boolean;
+}
+
+export interface Exchange {
+  readonly response: Promise<RawResponse>;
+  /** Ends the exchange, also one that still waits for a connection; `response` rejects with `reason`. */
+  abort(reason: Error): void;
+}
+
+/** No connection was made, so another address of the host may be tried without repeating anything; `cause` says why. */
+export class NotConnected extends Error {}
+
+/** Sends one request and reads at most `bytesMax` of its body; then the connection is given up rather than drained. */
+export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions, bytesMax: number): Exchange {
+  const { promise, resolve, reject } = Promise.withResolvers<RawResponse>();
+  const chunks: Buffer[] = [];
+  let controller: Dispatcher.DispatchController | null = null;
+  let ended: Error | null = null;
+  let size = 0;
+  let status = 0;
+  let headers: Record<string, string | string[]> = {};
+
+  function end(reason: Error): void {
+    ended ??= reason;
+    if (controller !== null && !controller.aborted) controller.abort(ended);
+  }
+
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(started) {
+      controller = started;
+      if (ended !== null) started.abort(ended);
+    },
+    onResponseStart(_controller, statusCode, received) {
+      if (statusCode < 200) return;
+      status = statusCode;
+      headers = received as Record<string, string | string[]>;
+    },
+    onResponseData(_controller, chunk) {
+      if (size + chunk.length <= bytesMax) {
+        chunks.push(chunk);
+        size += chunk.length;
+        return;
+      }
+      chunks.push(chunk.subarray(0, bytesMax - size));
+      resolve({ status, headers, body: Buffer.concat(chunks), truncated: true });
+      end(new Error('the body is longer than what is read of it'));
+    },
+    onResponseEnd() {
+      resolve({ status, headers, body: chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size), truncated: false });
+    },
+    onResponseError(_controller, error) {
+      reject(controller === null && isConnectFailure(error) ? new NotConnected('no connection', { cause: error }) : error);
+    },
+  };
+  dispatcher.dispatch(options, handler);
+
+  return {
+    response: promise,
+    abort(reason) {
+      reject(reason);
+      end(reason);
+    },
+  };
+}
+
+const decoders = new Map<string, () => Transform>([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', createInflate],
+  ['br', createBrotliDecompress],
+  ['zstd', createZstdDecompress],
+]);
+
+/**
+ * Undoes a content coding that was not asked for, to at most `bytesMax` bytes, so that a small answer cannot unfold into a
+ * large one. A body that is cut or broken gives what can be decoded of it; an unknown coding is left as it is.
+ */
+export async function decodeBody(response: RawResponse, bytesMax: number): Promise<{ body: Buffer; truncated: boolean }> {
+  const coding = response.headers['content-encoding'];
+  const decoder = typeof coding === 'string' ? decoders.get(coding.trim().toLowerCase())?.() : undefined;
+  if (decoder === undefined || response.body.length === 0) return response;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let complete = !response.truncated;
+  decoder.end(response.body);
+  try {
+    for await (const chunk of decoder as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > bytesMax) break;
+    }
+  } catch {
+    // What the other side sent is its own fault, and the part before the fault is still its answer.
+    complete = false;
+  }
+  const body = Buffer.concat(chunks).subarray(0, bytesMax);
+  return { body, truncated: !complete || size > bytesMax };
+}
