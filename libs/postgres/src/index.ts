@@ -4,3 +4,4 @@ export { flusher, type WriteMany } from './flush.ts';
 export { migrate } from './migrate.ts';
 export { outboxCte, type OutboxEvent, outboxEvent, outboxJson, type Publish, Relay } from './outbox.ts';
 export { type Held, Worker, type WorkObserver } from './work.ts';
+export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
