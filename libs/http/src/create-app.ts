@@ -1,0 +1,126 @@
+import { randomUUID, timingSafeEqual } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type DynamicModule, type INestApplication, StandardSchemaSerializerInterceptor, StandardSchemaValidationPipe } from '@nestjs/common';
+import { NestFactory, Reflector } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppError } from '@nightshift/contracts';
+import { type Logger, metrics, registry, traceparentFrom } from '@nightshift/runtime';
+import { type FastifyInstance, fastify } from 'fastify';
+import { ErrorFilter } from './error.filter.ts';
+import type { AppRequest } from './request.ts';
+
+/** The largest request body, in bytes (5 MiB). */
+export const BODY_BYTES_MAX = 5 * 1024 * 1024;
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** What an app is made of besides its module. `serviceTokens`: callers by token; without it the routes are open to all. */
+export interface AppOptions {
+  readonly name: string;
+  readonly log: Logger;
+  readonly bodyBytesMax?: number;
+  readonly serviceTokens?: ReadonlyMap<string, string>;
+}
+
+/** Builds a Nest application on Fastify: zod validation, error envelope, request ids, one log line and one metric per request. */
+export async function createApp(module: DynamicModule, options: AppOptions): Promise<NestFastifyApplication> {
+  const instance = fastify({
+    bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 512 },
+    genReqId: (raw) => {
+      const given = raw.headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`;
+    },
+  });
+  const errors = new ErrorFilter(options.log);
+  acceptJson(instance);
+  noteRequests(instance, options, errors);
+  const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(instance as never), { logger: false, abortOnError: false, bodyParser: false });
+  app.useGlobalPipes(
+    new StandardSchemaValidationPipe({
+      exceptionFactory: (issues) =>
+        new AppError('invalid_request', {
+          message: issues.map((issue) => `${pathOf(issue) || 'body'}: ${issue.message}`).slice(0, 5).join('; '),
+          details: { fields: Object.fromEntries(issues.slice(0, 50).map((issue) => [pathOf(issue) || 'body', issue.message])) },
+        }),
+    }),
+  );
+  app.useGlobalFilters(errors);
+  app.useGlobalInterceptors(new StandardSchemaSerializerInterceptor(app.get(Reflector)));
+  return app;
+}
+
+function pathOf(issue: { path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined }): string {
+  return (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+}
+
+/** Official clients send a JSON content type with an empty body on cancel; that is a request without a body. */
+function acceptJson(instance: FastifyInstance): void {
+  instance.removeContentTypeParser('application/json');
+  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    (request as AppRequest).rawBody = body;
+    if (body.length === 0) return done(null, undefined);
+    try {
+      done(null, JSON.parse(body.toString('utf8')));
+    } catch (err) {
+      done(new AppError('invalid_request', { message: 'The request body is not valid JSON.', cause: err }));
+    }
+  });
+}
+
+function noteRequests(instance: FastifyInstance, options: AppOptions, errors: ErrorFilter): void {
+  const { log, serviceTokens } = options;
+  const tokens = serviceTokens && [...serviceTokens].map(([name, token]) => ({ name, token: Buffer.from(`Bearer ${token}`) }));
+  instance.setErrorHandler((err, request, reply) => errors.reply(err, request as AppRequest, reply));
+  instance.addHook('onRequest', (request, reply, done) => {
+    const req = request as AppRequest;
+    req.notes = {};
+    req.traceparent = traceparentFrom(headerOf(req.headers.traceparent));
+    reply.header('x-request-id', req.id);
+    if (tokens && req.url.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
+      return done(new AppError('authentication_failed', { message: 'This route is for the other services only.' }));
+    }
+    done();
+  });
+  instance.addHook('onResponse', (request, reply, done) => {
+    const req = request as AppRequest;
+    const route = req.routeOptions.url ?? 'unknown';
+    const durationMs = Math.round(reply.elapsedTime * 10) / 10;
+    metrics.httpDuration.observe({ service: options.name, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    const level = route === '/health' || route === '/ready' || route.startsWith('/internal/') ? 'debug' : 'info';
+    log[level]({ requestId: req.id, method: req.method, route, status: reply.statusCode, durationMs, traceId: req.traceparent.slice(3, 35), ...req.notes }, 'request');
+    done();
+  });
+}
+
+function isAccepted(tokens: readonly { token: Buffer }[], header: string | undefined): boolean {
+  const given = Buffer.from(header ?? '');
+  return tokens.some(({ token }) => token.length === given.length && timingSafeEqual(token, given));
+}
+
+function headerOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** Where an application listens. */
+export function portOf(app: INestApplication): number {
+  return ((app.getHttpServer() as { address(): AddressInfo }).address()).port;
+}
+
+/** Serves GET /metrics on a port of its own; port 0 takes a free one. */
+export async function serveMetrics(host: string, port: number): Promise<{ port: number; close: () => Promise<void> }> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics') return void response.writeHead(404).end();
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      (err: unknown) => response.writeHead(500).end(String(err)),
+    );
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()),
+  };
+}

@@ -1,0 +1,60 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { AppError, type ErrorBody, type ErrorCode, wireCode } from '@nightshift/contracts';
+import { isInfrastructure } from '@nightshift/postgres';
+import type { Logger } from '@nightshift/runtime';
+import type { FastifyReply } from 'fastify';
+import { throwError } from 'rxjs';
+import type { AppRequest } from './request.ts';
+
+const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid_request',
+  401: 'authentication_failed',
+  403: 'permission_denied',
+  404: 'not_found',
+  405: 'not_found',
+  409: 'conflict',
+  413: 'request_too_large',
+  415: 'invalid_request',
+  429: 'rate_limited',
+  503: 'service_unavailable',
+};
+
+/** Any error as one of the catalogue: what nobody foresaw is `internal_error`, a database that is away `service_unavailable`. */
+export function toAppError(err: unknown): AppError {
+  if (err instanceof AppError) return err;
+  if (isInfrastructure(err)) return new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
+  const status = err instanceof HttpException ? err.getStatus() : (err as { statusCode?: unknown }).statusCode;
+  const code = typeof status === 'number' ? CODE_OF_STATUS[status] : undefined;
+  if (code === undefined) return new AppError('internal_error', { cause: err });
+  if (code === 'request_too_large') return new AppError(code, { cause: err });
+  return new AppError(code, { cause: err, message: err instanceof Error ? err.message : undefined });
+}
+
+/** The one place where an error becomes a response. On the bus errors pass unchanged to the consumer's policy. */
+@Catch()
+export class ErrorFilter implements ExceptionFilter {
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  catch(err: unknown, host: ArgumentsHost): unknown {
+    if (host.getType() !== 'http') return throwError(() => err);
+    const request = host.switchToHttp().getRequest<AppRequest>();
+    return this.reply(err, request, host.switchToHttp().getResponse<FastifyReply>());
+  }
+
+  /** Answers a request with the error's envelope. */
+  reply(err: unknown, request: AppRequest, reply: FastifyReply): FastifyReply {
+    const error = toAppError(err);
+    if (error.status >= 500) this.#log.error({ err: error.cause ?? error, requestId: request.id, errorCode: error.code }, 'request failed');
+    if (request.notes) request.notes.errorCode = wireCode(error.code);
+    const code = wireCode(error.code);
+    const body: ErrorBody = {
+      error: { code, message: error.message, type: code, param: null, ...(error.details && { details: error.details }) },
+      requestId: request.id,
+    };
+    return reply.status(error.status).headers(error.headers).send(body);
+  }
+}

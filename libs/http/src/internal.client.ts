@@ -1,0 +1,75 @@
+import { AppError, type ErrorCode, ERRORS } from '@nightshift/contracts';
+import { Pool } from 'undici';
+import type { z } from 'zod';
+
+/** One request between services. */
+export interface InternalRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly traceparent?: string;
+}
+
+/** How a request reaches another service: over HTTP, or by a call into the same process. */
+export type InternalTransport = (request: { method: InternalRequest['method']; path: string; headers: Record<string, string>; body?: string }) => Promise<{ status: number; body: string }>;
+
+/** Calls another service. Its errors arrive as the same `AppError`; one that cannot be reached is `service_unavailable`. */
+export class InternalClient {
+  readonly #transport: InternalTransport;
+  readonly #token: string;
+
+  constructor(transport: InternalTransport, token: string) {
+    this.#transport = transport;
+    this.#token = token;
+  }
+
+  /** Sends one request and parses the answer with `schema`. Every internal route may be repeated safely. */
+  async call<S extends z.ZodType>(request: InternalRequest, schema: S): Promise<z.infer<S>> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
+    if (request.traceparent !== undefined) headers['traceparent'] = request.traceparent;
+    if (request.body !== undefined) headers['content-type'] = 'application/json';
+    const answer = await this.#transport({ method: request.method, path: request.path, headers, ...(request.body !== undefined && { body: JSON.stringify(request.body) }) });
+    const body: unknown = answer.body === '' ? undefined : JSON.parse(answer.body);
+    if (answer.status >= 400) throw errorOf(answer.status, body);
+    return schema.parse(body);
+  }
+}
+
+function errorOf(status: number, body: unknown): AppError {
+  const { error } = (body ?? {}) as { error?: { code?: string; message?: string; details?: Record<string, unknown> } };
+  const code = (error?.code !== undefined && Object.hasOwn(ERRORS, error.code) ? error.code : 'internal_error') as ErrorCode;
+  return new AppError(code, { message: error?.message, details: error?.details, cause: new Error(`internal call answered ${status}`), headers: code === 'service_unavailable' ? { 'retry-after': '1' } : {} });
+}
+
+const RETRY_FOR_MS = 3000;
+const RETRY_EVERY_MS = 100;
+const HEADERS_TIMEOUT_MS = 15_000;
+
+/** HTTP to any of `baseUrls` in turn; a service that is being restarted is tried again for up to 3 s. */
+export function httpTransport(baseUrls: readonly string[]): { transport: InternalTransport; close: () => Promise<void> } {
+  const pools = baseUrls.map((url) => new Pool(url, { connections: 64, headersTimeout: HEADERS_TIMEOUT_MS, connect: { timeout: 2000 } }));
+  let next = 0;
+  const transport: InternalTransport = async ({ method, path, headers, body }) => {
+    const until = Date.now() + RETRY_FOR_MS;
+    for (;;) {
+      const pool = pools[next++ % pools.length] as Pool;
+      try {
+        const response = await pool.request({ method, path, headers, body: body ?? null });
+        const answer = { status: response.statusCode, body: await response.body.text() };
+        if (answer.status !== 503 || Date.now() > until) return answer;
+      } catch (err) {
+        if (Date.now() > until) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+    }
+  };
+  return { transport, close: async () => void (await Promise.all(pools.map((pool) => pool.close()))) };
+}
+
+/** Calls into an application of the same process, through all its hooks and checks but without a socket. */
+export function injectTransport(inject: (request: { method: InternalRequest['method']; url: string; headers: Record<string, string>; payload?: string }) => Promise<{ statusCode: number; payload: string }>): InternalTransport {
+  return async ({ method, path, headers, body }) => {
+    const response = await inject({ method, url: path, headers, ...(body !== undefined && { payload: body }) });
+    return { status: response.statusCode, body: response.payload };
+  };
+}

@@ -1,0 +1,52 @@
+import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
+import { DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from '@nightshift/contracts';
+import { Returns } from '@nightshift/http';
+import { BusStrategy } from './bus.strategy.ts';
+import { DeadLetterStore } from './dead-letter.store.ts';
+
+/** The dead letters of one service, for the operator's API of the gateway. */
+@Controller('internal/dead-letters')
+export class DeadLettersController {
+  constructor(
+    @Inject(DeadLetterStore) private readonly store: DeadLetterStore,
+    @Inject(BusStrategy) private readonly strategy: BusStrategy,
+  ) {}
+
+  @Get()
+  @Returns(200, DeadLetterList)
+  list(@Query({ schema: ListDeadLetters }) query: ListDeadLetters): Promise<DeadLetterList> {
+    return this.store.list(query);
+  }
+
+  @Post('drop')
+  @Returns(200, DeadLetterCount)
+  async drop(@Body({ schema: DeadLetterCommand }) { filter, dryRun }: DeadLetterCommand): Promise<DeadLetterCount> {
+    return { count: dryRun ? await this.store.count(filter) : await this.store.drop(filter), failed: 0 };
+  }
+
+  @Post('redrive')
+  @Returns(200, DeadLetterCount)
+  async redrive(@Body({ schema: DeadLetterCommand }) { filter, dryRun }: DeadLetterCommand): Promise<DeadLetterCount> {
+    return dryRun ? { count: await this.store.count(filter), failed: 0 } : this.#redriveAll(filter);
+  }
+
+  async #redriveAll(filter: DeadLetterCommand['filter']): Promise<DeadLetterCount> {
+    const result = { count: 0, failed: 0 };
+    let after = '';
+    for (;;) {
+      const letters = await this.store.matching(filter, after);
+      if (letters.length === 0) return result;
+      for (const { id, message } of letters) {
+        after = id;
+        try {
+          await this.strategy.redrive(message);
+          await this.store.drop({ ids: [id] });
+          result.count += 1;
+        } catch (err) {
+          await this.store.add({ message, error: err instanceof Error ? err.message : String(err), attempts: 1 });
+          result.failed += 1;
+        }
+      }
+    }
+  }
+}

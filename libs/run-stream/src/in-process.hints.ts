@@ -1,0 +1,25 @@
+import { EventEmitter } from 'node:events';
+import type { CheckResult } from '@nightshift/runtime';
+import type { Hints } from './hints.ts';
+
+/** Hints within one process. */
+export class InProcessHints implements Hints {
+  readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0);
+
+  send(channel: string, text: string): void {
+    queueMicrotask(() => this.#emitter.emit(channel, text));
+  }
+
+  listen(channel: string, heard: (text: string) => void): void {
+    this.#emitter.on(channel, heard);
+  }
+
+  health(): CheckResult[] {
+    return [];
+  }
+
+  close(): Promise<void> {
+    this.#emitter.removeAllListeners();
+    return Promise.resolve();
+  }
+}

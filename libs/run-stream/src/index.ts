@@ -1,0 +1,3 @@
+export { type Hints, workChannel } from './hints.ts';
+export { InProcessHints } from './in-process.hints.ts';
+export { RedisHints } from './redis.hints.ts';

@@ -1,0 +1,45 @@
+import type { CheckResult, Logger } from '@nightshift/runtime';
+import { Redis } from 'ioredis';
+import type { Hints } from './hints.ts';
+
+const RECONNECT_MAX_MS = 1000;
+
+/** Hints between processes over Redis publish/subscribe; without Redis work is found a little later by its poll. */
+export class RedisHints implements Hints {
+  readonly #publisher: Redis;
+  readonly #subscriber: Redis;
+  readonly #listeners = new Map<string, (text: string) => void>();
+  #down = true;
+
+  constructor(options: { url: string; log: Logger }) {
+    const settings = { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: (times: number) => Math.min(times * 50, RECONNECT_MAX_MS) };
+    this.#publisher = new Redis(options.url, settings);
+    this.#subscriber = new Redis(options.url, { ...settings, enableOfflineQueue: true, maxRetriesPerRequest: null });
+    for (const client of [this.#publisher, this.#subscriber]) {
+      client.on('error', (err: Error) => options.log.debug({ err }, 'redis'));
+      client.on('close', () => (this.#down = true));
+    }
+    this.#publisher.on('ready', () => (this.#down = false));
+    this.#subscriber.on('message', (channel: string, text: string) => this.#listeners.get(channel)?.(text));
+  }
+
+  send(channel: string, text: string): void {
+    if (this.#down) return;
+    this.#publisher.publish(channel, text).catch(() => (this.#down = true));
+  }
+
+  listen(channel: string, heard: (text: string) => void): void {
+    this.#listeners.set(channel, heard);
+    void this.#subscriber.subscribe(channel);
+  }
+
+  health(): CheckResult[] {
+    return this.#down ? [{ state: 'degraded', missing: 'redis' }] : [];
+  }
+
+  close(): Promise<void> {
+    this.#publisher.disconnect();
+    this.#subscriber.disconnect();
+    return Promise.resolve();
+  }
+}
