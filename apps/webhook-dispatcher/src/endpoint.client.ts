@@ -1,0 +1,102 @@
+import { type Egress, EgressError, type EgressResponse } from '@nightshift/http';
+import { cleanText } from '@nightshift/std';
+
+/** One attempt to deliver a webhook. */
+export interface Attempt {
+  readonly url: string;
+  /** The bytes that are stored, sent as they are. */
+  readonly body: Buffer;
+  /** The same for every attempt of a delivery. */
+  readonly deliveryId: string;
+  readonly event: string;
+  readonly traceparent?: string | undefined;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** CIDRs the organisation may reach besides the operator's own. */
+  readonly allow?: readonly string[] | undefined;
+}
+
+export type AttemptErrorCode = 'http_status' | 'redirect' | 'timeout' | 'dns_error' | 'connection_refused' | 'connection_reset' | 'tls_error' | 'address_blocked';
+
+/** What came of an attempt; it is delivered if `errorCode` is null. */
+export interface AttemptOutcome {
+  /** Null if there was no answer. */
+  readonly status: number | null;
+  readonly errorCode: AttemptErrorCode | null;
+  /** A text for people; null if delivered. */
+  readonly errorMessage: string | null;
+  readonly durationMs: number;
+  readonly responseHeaders: Record<string, string>;
+  /** The first 4 KB as text. */
+  readonly responseBody: string;
+  /** What a `Retry-After` of a failed attempt asks for, at most a day. */
+  readonly retryAfterMs: number | null;
+}
+
+const BODY_KEPT_BYTES = 4096;
+// Read further than kept, so that the connection can serve the next delivery instead of being broken off.
+const BODY_READ_BYTES_MAX = 64 * 1024;
+const RETRY_AFTER_MS_MAX = 86_400_000;
+
+/** Makes one attempt. Only a 2xx delivers; redirects are not followed. Rejects with EgressError `aborted` if `signal` fires, with nothing else. */
+export async function postDelivery(egress: Egress, attempt: Attempt): Promise<AttemptOutcome> {
+  const startedAt = performance.now();
+  try {
+    const response = await egress.request({
+      method: 'POST',
+      url: attempt.url,
+      headers: headersOf(attempt),
+      body: attempt.body,
+      timeoutMs: attempt.timeoutMs,
+      responseBytesMax: BODY_READ_BYTES_MAX,
+      redirects: 0,
+      ...(attempt.signal && { signal: attempt.signal }),
+      ...(attempt.allow && { allow: attempt.allow }),
+    });
+    return answered(response);
+  } catch (err) {
+    if (!(err instanceof EgressError) || err.code === 'aborted') throw err;
+    return {
+      status: null,
+      errorCode: err.code === 'invalid_url' || err.code === 'too_many_redirects' ? 'address_blocked' : err.code,
+      errorMessage: err.message,
+      durationMs: Math.round(performance.now() - startedAt),
+      responseHeaders: {},
+      responseBody: '',
+      retryAfterMs: null,
+    };
+  }
+}
+
+function headersOf({ deliveryId, event, traceparent }: Attempt): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'user-agent': 'Nightshift-Webhooks/1',
+    'x-webhook-timestamp': String(Math.floor(Date.now() / 1000)),
+    'x-webhook-delivery-id': deliveryId,
+    'x-webhook-event': event,
+    ...(traceparent !== undefined && { traceparent }),
+  };
+}
+
+function answered({ status, headers, body, durationMs }: EgressResponse): AttemptOutcome {
+  const delivered = status >= 200 && status < 300;
+  const redirected = status >= 300 && status < 400;
+  return {
+    status,
+    errorCode: delivered ? null : redirected ? 'redirect' : 'http_status',
+    errorMessage: delivered ? null : redirected ? `the endpoint redirects (status ${status}), which is not followed` : `the endpoint answered with status ${status}`,
+    durationMs,
+    responseHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value].flat().join(', ')])),
+    // A streaming decoder leaves out the character that the cut may have split.
+    responseBody: cleanText(new TextDecoder().decode(body.subarray(0, BODY_KEPT_BYTES), { stream: body.length > BODY_KEPT_BYTES })),
+    retryAfterMs: delivered ? null : retryAfterMs([headers['retry-after'] ?? []].flat()[0], Date.now()),
+  };
+}
+
+/** Milliseconds from `now` that a `Retry-After` (seconds or an HTTP date, RFC 9110 section 10.2.3) asks for. */
+function retryAfterMs(value: string | undefined, now: number): number | null {
+  if (value === undefined) return null;
+  const wanted = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+  return Number.isNaN(wanted) ? null : Math.min(Math.max(wanted, 0), RETRY_AFTER_MS_MAX);
+}
