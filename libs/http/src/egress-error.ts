@@ -13,13 +13,11 @@ export type EgressErrorCode =
 /** A failed outbound request. `message` names at most the host, so it may be shown to users; `cause` may not. */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
+  readonly code: EgressErrorCode;
 
-  constructor(
-    readonly code: EgressErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
+  constructor(code: EgressErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
+    this.code = code;
   }
 }
 
