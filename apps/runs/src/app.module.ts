@@ -1,0 +1,35 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { HealthController } from '@nightshift/http';
+import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
+import { ReadinessChecks } from '@nightshift/runtime';
+import { type Parts, retention, type Surroundings } from '@nightshift/service';
+import type { RunsEnvironment } from './config.ts';
+import { DeadlineLoop } from './deadline.loop.ts';
+import { ENGINE_CLIENT, EngineConsumer } from './engine.consumer.ts';
+import { RunReader } from './run-reader.store.ts';
+import { RunStore } from './run.store.ts';
+import { RunsController } from './runs.controller.ts';
+
+/** The only writer of a run's state. */
+@Module({})
+export class AppModule {
+  static of(environment: RunsEnvironment, around: Surroundings, parts: Parts): DynamicModule {
+    const runs = new RunStore(parts.db, parts.relay);
+    const deadlines = new DeadlineLoop(runs, around.log);
+    parts.onStart(() => deadlines.start());
+    parts.onStart(() => retention(around, 'runs', () => runs.forget(environment.RUN_RETENTION_DAYS, 1000)));
+    around.shutdown.add('refuse', 'deadlines', () => deadlines.stop());
+    return {
+      module: AppModule,
+      controllers: [HealthController, RunsController, EngineConsumer, DeadLettersController],
+      providers: [
+        { provide: RunStore, useValue: runs },
+        { provide: RunReader, useValue: new RunReader(parts.db) },
+        { provide: ENGINE_CLIENT, useValue: around.client('engine-orchestrator') },
+        { provide: ReadinessChecks, useValue: around.readiness },
+        { provide: DeadLetterStore, useValue: parts.deadLetters },
+        { provide: BusStrategy, useValue: parts.strategy },
+      ],
+    };
+  }
+}

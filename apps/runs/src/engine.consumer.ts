@@ -1,0 +1,44 @@
+import { Controller, Inject } from '@nestjs/common';
+import { InternalOutcome, type RunProgressed } from '@nightshift/contracts';
+import type { InternalClient } from '@nightshift/http';
+import { Consumes, type Message } from '@nightshift/messaging';
+import { metrics } from '@nightshift/runtime';
+import { assertNever } from '@nightshift/std';
+import { isTerminal, type RunEvent } from './run.ts';
+import { RunStore } from './run.store.ts';
+
+/** The injection token of the client of engine-orchestrator. */
+export const ENGINE_CLIENT = Symbol('client of engine-orchestrator');
+
+/** What the engine says about runs: parse, load, decide, commit. */
+@Controller()
+export class EngineConsumer {
+  constructor(
+    @Inject(RunStore) private readonly runs: RunStore,
+    @Inject(ENGINE_CLIENT) private readonly engine: InternalClient,
+  ) {}
+
+  @Consumes('run.progressed')
+  async progressed(messages: readonly Message<'run.progressed'>[]): Promise<void> {
+    const happened = await Promise.all(messages.map(async ({ payload }) => ({ runId: payload.runId, event: await this.#eventOf(payload) })));
+    const ended = new Set(messages.filter(({ payload }) => payload.kind === 'outcome').map(({ payload }) => payload.runId));
+    for (const [runId, run] of await this.runs.apply(happened)) {
+      if (ended.has(runId) && isTerminal(run.status) && run.completedAt) metrics.runDuration.observe({ status: run.status }, (run.completedAt.getTime() - run.createdAt.getTime()) / 1000);
+    }
+  }
+
+  async #eventOf(progress: RunProgressed): Promise<RunEvent> {
+    switch (progress.kind) {
+      case 'started':
+        return { kind: 'started' };
+      case 'stopped':
+        return { kind: 'stopped', usage: progress.usage };
+      case 'outcome': {
+        const outcome = progress.outcome ?? (await this.engine.call({ method: 'GET', path: `/internal/sessions/${progress.runId}/outcome` }, InternalOutcome)).outcome;
+        return { kind: 'outcome', outcome, usage: progress.usage };
+      }
+      default:
+        return assertNever(progress);
+    }
+  }
+}

@@ -1,0 +1,11 @@
+import { buildService, type Service, type Surroundings } from '@nightshift/service';
+import { AppModule } from './app.module.ts';
+import { RunsEnvironment } from './config.ts';
+
+export { RunsEnvironment };
+
+/** Builds the service that owns runs. */
+export function buildRuns(environment: RunsEnvironment, around: Surroundings): Promise<Service> {
+  const migrations = new URL('../prisma/migrations', import.meta.url);
+  return buildService({ name: 'runs', schema: 'runs', migrations, onBus: true, module: (parts) => AppModule.of(environment, around, parts) }, around);
+}

@@ -1,0 +1,54 @@
+import { EVENT_BODY_BYTES_MAX, type RunCommanded, type RunFinished, type RunRequest, type RunStart } from '@nightshift/contracts';
+import { type Change, type Effect, type Run } from './run.ts';
+import { finishedBody } from './run-view.ts';
+
+/** An event that goes with a write of the run. */
+export interface RunEventOut {
+  readonly topic: 'run.commanded' | 'run.finished';
+  readonly payload: RunCommanded | RunFinished;
+}
+
+/** The events of a change. `request` only has to be there for a `start`. */
+export function eventsOf(change: Change, request: RunRequest | undefined): RunEventOut[] {
+  return change.effects.map((effect) => eventOf(change.run, effect, request));
+}
+
+function eventOf(run: Run, effect: Effect, request: RunRequest | undefined): RunEventOut {
+  const { id: runId, orgId, apiKeyId, pool, engine } = run;
+  const ids = { runId, orgId, apiKeyId, pool, engine };
+  switch (effect) {
+    case 'start':
+      return { topic: 'run.commanded', payload: startCommand(ids, request) };
+    case 'stop':
+      return { topic: 'run.commanded', payload: { command: 'stop', ...ids, status: run.status, ...(run.error && { error: run.error }) } };
+    case 'finished':
+      return { topic: 'run.finished', payload: finishedEvent(run) };
+  }
+}
+
+/** The order to the engine to begin; it asks for a request that is too large to travel. */
+export function startCommand(ids: Omit<RunStart, 'command' | 'request'>, request: RunRequest | undefined): RunStart {
+  return { command: 'start', ...ids, ...(request && fits(request) && { request }) };
+}
+
+/** The announcement of a run's end; its body is left out when nobody needs it or it is too large. */
+export function finishedEvent(run: Run): RunFinished {
+  const body = run.callbackUrl === null ? undefined : finishedBody(run);
+  return {
+    runId: run.id,
+    orgId: run.orgId,
+    apiKeyId: run.apiKeyId,
+    engine: run.engine,
+    status: run.status,
+    ...(run.callbackUrl !== null && { callbackUrl: run.callbackUrl }),
+    ...(run.usage && { usage: run.usage }),
+    createdAt: run.createdAt.toISOString(),
+    ...(run.startedAt && { startedAt: run.startedAt.toISOString() }),
+    completedAt: (run.completedAt ?? run.createdAt).toISOString(),
+    ...(body && fits(body) && { body }),
+  };
+}
+
+function fits(body: unknown): boolean {
+  return Buffer.byteLength(JSON.stringify(body)) <= EVENT_BODY_BYTES_MAX;
+}

@@ -1,0 +1,37 @@
+import type { AnswerEncoding, FinishedBody, RunResult, RunView } from '@nightshift/contracts';
+import { isTerminal, type Run } from './run.ts';
+
+/** A run as clients see it. Absent fields are left out: released clients refuse nulls. */
+export function viewOf(run: Run & { readonly updatedAt: Date }, encoding: AnswerEncoding = run.answerEncoding): RunView {
+  const ended = isTerminal(run.status);
+  return {
+    runId: run.id,
+    status: run.status,
+    engine: run.engine,
+    createdAt: run.createdAt.toISOString(),
+    updatedAt: run.updatedAt.toISOString(),
+    ...(run.startedAt && { startedAt: run.startedAt.toISOString() }),
+    ...(run.completedAt && { completedAt: run.completedAt.toISOString() }),
+    ...(ended && run.result && { result: encodeResult(run.result, encoding) }),
+    ...(ended && run.usage && { usage: { inputTokens: run.usage.inputTokens, outputTokens: run.usage.outputTokens, durationMs: durationMs(run), toolCalls: run.usage.toolCalls } }),
+    ...(run.error && { error: run.error }),
+    ...(run.metadata && { metadata: run.metadata }),
+    traceId: run.traceparent.slice(3, 35),
+  };
+}
+
+/** From the first turn to the end, in whole milliseconds; 0 for a run that never started. */
+export function durationMs(run: Run): number {
+  if (!run.startedAt || !run.completedAt) return 0;
+  return Math.max(0, run.completedAt.getTime() - run.startedAt.getTime());
+}
+
+/** What a webhook says of the run's end. */
+export function finishedBody(run: Run): FinishedBody {
+  return { result: run.result ? encodeResult(run.result, run.answerEncoding) : null, error: run.error, metadata: run.metadata };
+}
+
+function encodeResult(result: RunResult, encoding: AnswerEncoding): RunResult {
+  if (encoding === 'object' || typeof result.answer === 'string') return result;
+  return { ...result, answer: JSON.stringify(result.answer) };
+}

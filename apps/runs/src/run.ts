@@ -1,0 +1,138 @@
+import type { AnswerEncoding, RunError, RunOutcome, RunResult, RunStatus, StepUsage } from '@nightshift/contracts';
+import { assertNever } from '@nightshift/std';
+
+/** A run as its owner keeps it: everything but the request itself. */
+export interface Run {
+  readonly id: string;
+  readonly orgId: string;
+  readonly apiKeyId: string;
+  readonly pool: string;
+  readonly engine: string;
+  readonly status: RunStatus;
+  /** Grows with each write; a write names the version it has seen. */
+  readonly version: number;
+  readonly timeoutMs: number;
+  readonly callbackUrl: string | null;
+  readonly responseContent: 'full' | 'answer_only';
+  readonly answerEncoding: AnswerEncoding;
+  readonly metadata: Record<string, unknown> | null;
+  readonly traceparent: string;
+  readonly result: RunResult | null;
+  readonly error: RunError | null;
+  /** Null until the engine has said what the run used. */
+  readonly usage: StepUsage | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+  /** When the run times out, as long as it is not terminal. */
+  readonly deadlineAt: Date;
+  /** When the engine is asked again; null when nothing is awaited from it. */
+  readonly checkAt: Date | null;
+  readonly checkCount: number;
+}
+
+/** Something that has happened to a run. */
+export type RunEvent =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'outcome'; readonly outcome: RunOutcome; readonly usage: StepUsage }
+  | { readonly kind: 'stopped'; readonly usage: StepUsage }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'due' };
+
+/** What the world has to hear of a change: `start` and `stop` go to the engine, `finished` to whoever waits for the end. */
+export type Effect = 'start' | 'stop' | 'finished';
+
+/** The new state with its effects. */
+export interface Change {
+  readonly run: Run;
+  readonly effects: readonly Effect[];
+}
+
+/** How long a run may wait in the queue. */
+export const QUEUE_LIMIT_MS = 24 * 3600 * 1000;
+
+const CHECK_FIRST_MS = 30_000;
+const CHECK_MAX_MS = 600_000;
+
+/** True for the states that never change. */
+export function isTerminal(status: RunStatus): boolean {
+  return status === 'succeeded' || status === 'failed' || status === 'canceled' || status === 'timed_out';
+}
+
+/** How long after `checkCount` checks the engine is asked again: 30 s, doubling to 10 min. */
+export function checkDelayMs(checkCount: number): number {
+  return Math.min(CHECK_MAX_MS, CHECK_FIRST_MS * 2 ** Math.min(checkCount, 10));
+}
+
+/** When the run needs attention next: its deadline or the next check; null when nothing can happen any more. */
+export function dueAt(run: Run): Date | null {
+  if (isTerminal(run.status)) return run.checkAt;
+  return run.checkAt && run.checkAt < run.deadlineAt ? run.checkAt : run.deadlineAt;
+}
+
+/**
+ * The state machine: queued → running → one terminal state, and never out of it.
+ * Returns undefined when the event changes nothing: it is late, or a repetition. `now` is the database's clock.
+ */
+export function transition(run: Run, event: RunEvent, now: Date): Change | undefined {
+  if (isTerminal(run.status)) return afterTheEnd(run, event, now);
+  switch (event.kind) {
+    case 'started':
+      if (run.status === 'running') return undefined;
+      return { run: { ...run, status: 'running', startedAt: now, deadlineAt: new Date(now.getTime() + run.timeoutMs) }, effects: [] };
+    case 'outcome': {
+      const { outcome } = event;
+      const ended = { ...end(run, outcome.status, now), usage: event.usage, checkAt: null };
+      if (outcome.status === 'failed') return { run: { ...ended, error: outcome.error }, effects: ['finished'] };
+      const { answer, reasoning } = outcome.result;
+      const result = run.responseContent === 'answer_only' || reasoning === undefined ? { answer } : { answer, reasoning };
+      return { run: { ...ended, result }, effects: ['finished'] };
+    }
+    case 'stopped':
+      return { run: { ...end(run, 'canceled', now), usage: event.usage, checkAt: null }, effects: ['finished'] };
+    case 'cancel':
+      return { run: awaitUsage(end(run, 'canceled', now), now), effects: ['stop', 'finished'] };
+    case 'due':
+      return now >= run.deadlineAt ? timeOut(run, now) : check(run, now, 'start');
+    default:
+      return assertNever(event);
+  }
+}
+
+/** After its end a run only learns what it used. */
+function afterTheEnd(run: Run, event: RunEvent, now: Date): Change | undefined {
+  if (run.usage) return undefined;
+  if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, usage: event.usage, checkAt: null }, effects: [] };
+  return event.kind === 'due' ? check(run, now, 'stop') : undefined;
+}
+
+function end(run: Run, status: RunStatus, now: Date): Run {
+  return { ...run, status, completedAt: now };
+}
+
+function timeOut(run: Run, now: Date): Change {
+  const error =
+    run.status === 'queued'
+      ? { code: 'queue_timeout', message: 'The run waited in the queue for 24 hours without being started.' }
+      : { code: 'timeout', message: `The run did not end within its timeout of ${run.timeoutMs / 1000} s.` };
+  return { run: { ...awaitUsage(end(run, 'timed_out', now), now), error }, effects: ['stop', 'finished'] };
+}
+
+function awaitUsage(run: Run, now: Date): Run {
+  return { ...run, checkCount: 0, checkAt: new Date(now.getTime() + checkDelayMs(0)) };
+}
+
+function check(run: Run, now: Date, effect: Effect): Change {
+  const checkCount = run.checkCount + 1;
+  return { run: { ...run, checkCount, checkAt: new Date(now.getTime() + checkDelayMs(checkCount)) }, effects: [effect] };
+}
+
+/** Applies events one after the other; the effects add up. Undefined when none of them changes anything. */
+export function fold(run: Run, events: readonly RunEvent[], now: Date): Change | undefined {
+  let change: Change | undefined;
+  for (const event of events) {
+    const next = transition(change?.run ?? run, event, now);
+    if (next) change = { run: next.run, effects: [...(change?.effects ?? []), ...next.effects] };
+  }
+  return change;
+}

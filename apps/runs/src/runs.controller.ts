@@ -1,0 +1,58 @@
+import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalRunCreated, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { Returns } from '@nightshift/http';
+import { RunReader } from './run-reader.store.ts';
+import { RunStore } from './run.store.ts';
+
+/** Runs, for the gateway and the other services. */
+@Controller('internal')
+export class RunsController {
+  constructor(
+    @Inject(RunStore) private readonly runs: RunStore,
+    @Inject(RunReader) private readonly reader: RunReader,
+  ) {}
+
+  @Post('runs')
+  @Returns(200, InternalRunCreated)
+  create(@Body({ schema: InternalCreateRun }) run: InternalCreateRun): Promise<InternalRunCreated> {
+    return this.runs.create(run);
+  }
+
+  @Get('runs')
+  @Returns(200, RunList)
+  list(@Query({ schema: OrgScope }) { orgId }: OrgScope, @Query({ schema: ListRuns }) query: ListRuns): Promise<RunList> {
+    return this.reader.list(orgId, query);
+  }
+
+  @Get('runs/:id')
+  @Returns(200, RunView)
+  get(@Param('id') id: string, @Query({ schema: OrgScope }) scope: OrgScope): Promise<RunView> {
+    return this.reader.get(id, scope.orgId, scope.answerEncoding);
+  }
+
+  @Post('runs/:id/cancel')
+  @Returns(200, RunView)
+  async cancel(@Param('id') id: string, @Query({ schema: OrgScope }) scope: OrgScope): Promise<RunView> {
+    await this.reader.get(id, scope.orgId);
+    await this.runs.apply([{ runId: id, event: { kind: 'cancel' } }]);
+    return this.reader.get(id, scope.orgId, scope.answerEncoding);
+  }
+
+  @Get('runs/:id/request')
+  @Returns(200, InternalRunRequest)
+  async request(@Param('id') id: string): Promise<{ request: unknown }> {
+    return { request: await this.reader.request(id) };
+  }
+
+  @Get('runs/:id/finished')
+  @Returns(200, RunFinished)
+  finished(@Param('id') id: string): Promise<RunFinished> {
+    return this.reader.finished(id);
+  }
+
+  @Get('finished-runs')
+  @Returns(200, FinishedPage)
+  finishedSince(@Query({ schema: CatchUpQuery }) query: CatchUpQuery): Promise<{ events: RunFinished[]; nextCursor: string | null }> {
+    return this.reader.finishedSince(query);
+  }
+}

@@ -1,0 +1,50 @@
+import { APPS } from '@nightshift/runtime';
+import { z } from 'zod';
+
+const Port = z.coerce.number().int().min(0).max(65535);
+const Milliseconds = z.coerce.number().int().nonnegative();
+const Flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+
+/** A comma-separated list. */
+export const List = z.string().transform((text) => text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''));
+
+/** What every process reads, in either shape. */
+export const ProcessEnvironment = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: Port.default(8080),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.string().optional(),
+  SHUTDOWN_GRACE_MS: Milliseconds.default(25_000),
+});
+export type ProcessEnvironment = z.infer<typeof ProcessEnvironment>;
+
+/** What a service of the cluster shape reads besides: its surroundings and its neighbours. */
+export const ClusterEnvironment = ProcessEnvironment.extend({
+  METRICS_PORT: Port.optional().describe('Default PORT + 2.'),
+  DATABASE_URL: z.string({ error: 'is required: postgresql://user:password@host:5432/database' }),
+  KAFKA_BROKERS: List.refine((brokers) => brokers.length > 0, { error: 'needs at least one host:port' }),
+  KAFKA_SSL_ENABLED: Flag.optional(),
+  KAFKA_SSL_CA: z.string().optional().describe('PEM.'),
+  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
+  KAFKA_SASL_USERNAME: z.string().optional(),
+  KAFKA_SASL_PASSWORD: z.string().optional(),
+  KAFKA_SESSION_TIMEOUT_MS: Milliseconds.default(6000).describe('How soon a member that died is noticed; the brokers set its lower bound.'),
+  REDIS_URL: z.string({ error: 'is required: redis://host:6379' }),
+  POOL: z.string().default('shared'),
+  SERVICE_TOKEN: z.string({ error: 'is required: this service’s own token' }),
+  SERVICE_TOKENS: List.optional().describe('name:token of every service that may call this one.'),
+  RUNS_URL: List.optional(),
+  ENGINE_ORCHESTRATOR_URL: List.optional(),
+  TOOL_EXECUTOR_URL: List.optional(),
+  WEBHOOK_DISPATCHER_URL: List.optional(),
+  BILLING_URL: List.optional(),
+});
+export type ClusterEnvironment = z.infer<typeof ClusterEnvironment>;
+
+/** The callers a service accepts, by name. */
+export function acceptedTokens(environment: Pick<ClusterEnvironment, 'SERVICE_TOKENS'>): Map<string, string> {
+  const pairs = (environment.SERVICE_TOKENS ?? []).map((entry) => entry.split(':') as [string, string]);
+  return new Map(pairs.filter(([name]) => (APPS as readonly string[]).includes(name)));
+}

@@ -1,0 +1,5 @@
+export { acceptedTokens, ClusterEnvironment, List, ProcessEnvironment } from './environment.ts';
+export { retention } from './retention.ts';
+export { runService } from './run-service.ts';
+export { buildService, type Parts, type Service } from './service.ts';
+export { clusterSurroundings, type Surroundings } from './surroundings.ts';

@@ -1,0 +1,120 @@
+import type { DynamicModule } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApp } from '@nightshift/http';
+import { BusStrategy, DeadLetterStore } from '@nightshift/messaging';
+import { connect, type Database, isInfrastructure, migrate, type OutboxEvent, Relay, statement } from '@nightshift/postgres';
+import { type Logger, metrics } from '@nightshift/runtime';
+import type { Surroundings } from './surroundings.ts';
+
+/** What every module gets injected: its database, and how a commit hands its events on. */
+export interface Parts {
+  readonly db: Database;
+  readonly relay: Relay;
+  readonly deadLetters: DeadLetterStore;
+  readonly strategy: BusStrategy | undefined;
+  /** Runs when everything is connected: loops begin here. */
+  readonly onStart: (start: () => void) => void;
+  /** Runs when messages may have passed unseen. */
+  readonly onGap: (catchUp: () => void) => void;
+}
+
+/** A service that is built and not yet started. */
+export interface Service {
+  readonly name: string;
+  readonly app: NestFastifyApplication;
+  readonly log: Logger;
+  /** Begins to consume. */
+  consume(): Promise<void>;
+  /** Begins to publish and to work. */
+  start(): void;
+}
+
+/** How one service is made. */
+export interface ServiceOptions {
+  readonly name: string;
+  /** Its Postgres schema. */
+  readonly schema: string;
+  /** Folder of its migrations. */
+  readonly migrations: URL;
+  /** False for a service that consumes no topic and publishes nothing. */
+  readonly onBus: boolean;
+  readonly module: (parts: Parts) => DynamicModule;
+}
+
+const PING = statement('service.ping', 'select 1');
+const WAIT_FOR_DATABASE_MS = 500;
+
+/** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
+export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
+  const { name, schema } = options;
+  const log = around.log.child({ service: name });
+  await migrateWhenReachable(options, around, log);
+  const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => log.debug({ err }, 'postgres connection') });
+  const publish = (event: Omit<OutboxEvent, 'ref'>): Promise<void> => around.bus.publish(event);
+  const relay = new Relay({ db, schema, publish, onTrouble: (err) => log.debug({ err }, 'event not published yet') });
+  const deadLetters = new DeadLetterStore(db, schema, name);
+  const starts: (() => void)[] = [];
+  const gaps: (() => void)[] = [];
+  const strategy = options.onBus
+    ? new BusStrategy({ bus: around.bus, service: name, pool: around.pool, deadLetters: () => deadLetters, readiness: around.readiness, log, onGap: () => gaps.forEach((gap) => gap()) })
+    : undefined;
+  const module = options.module({ db, relay, deadLetters, strategy, onStart: (start) => starts.push(start), onGap: (gap) => gaps.push(gap) });
+  const app = await createApp(module, { name, log, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX }) });
+  if (strategy) app.connectMicroservice({ strategy }, { inheritAppConfig: true });
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+  around.readiness.add(() => databaseCheck(db));
+  around.shutdown.add('flush', `${name} outbox`, () => (options.onBus ? relay.stop() : undefined));
+  around.shutdown.add('close', `${name} app`, async () => {
+    await app.close();
+    await db.close();
+  });
+  return {
+    name,
+    app,
+    log,
+    consume: async () => void (await app.startAllMicroservices()),
+    start: () => {
+      if (options.onBus) relay.start();
+      if (options.onBus) measureOutbox(db, schema, name);
+      for (const start of starts) start();
+    },
+  };
+}
+
+const INTERNAL_BODY_BYTES_MAX = 16 * 1024 * 1024;
+
+async function migrateWhenReachable(options: ServiceOptions, around: Surroundings, log: Logger): Promise<void> {
+  for (let told = false; ; told = true) {
+    try {
+      const applied = await migrate({ url: around.databaseUrl, schema: options.schema, folder: decodeURIComponent(options.migrations.pathname) });
+      if (applied.length > 0) log.info({ migrations: applied }, 'migrated');
+      return;
+    } catch (err) {
+      if (!isInfrastructure(err) || around.shutdown.started) throw err;
+      if (!told) log.warn({ err }, 'waiting for the database');
+      await new Promise((resolve) => setTimeout(resolve, WAIT_FOR_DATABASE_MS));
+    }
+  }
+}
+
+async function databaseCheck(db: Database): Promise<{ state: 'unready'; reason: string }[]> {
+  try {
+    await db.query(PING);
+    return [];
+  } catch (err) {
+    return [{ state: 'unready', reason: `database: ${err instanceof Error ? err.message : String(err)}` }];
+  }
+}
+
+const MEASURE_EVERY_MS = 5000;
+
+function measureOutbox(db: Database, schema: string, service: string): void {
+  const count = statement(`${schema}.outbox_count`, `select count(*)::int as rows from (select 1 from ${schema}.outbox limit 100000) o`);
+  setInterval(() => {
+    db.query<{ rows: number }>(count).then(
+      ([row]) => metrics.outboxBacklog.set({ service }, row?.rows ?? 0),
+      () => metrics.outboxBacklog.set({ service }, Number.NaN),
+    );
+  }, MEASURE_EVERY_MS).unref();
+}

@@ -1,0 +1,81 @@
+import { InternalClient } from '@nightshift/http';
+import { httpTransport } from '@nightshift/http';
+import { type Bus, KafkaBus } from '@nightshift/messaging';
+import { type Hints, RedisHints } from '@nightshift/run-stream';
+import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing } from '@nightshift/runtime';
+import { type ClusterEnvironment, acceptedTokens } from './environment.ts';
+
+/** What a service lives in: Kafka, Redis and its neighbours over HTTP, or one process that holds them all. */
+export interface Surroundings {
+  readonly log: Logger;
+  readonly bus: Bus;
+  readonly hints: Hints;
+  readonly readiness: ReadinessChecks;
+  readonly shutdown: Shutdown;
+  readonly databaseUrl: string;
+  /** Connections this service may open. */
+  readonly connectionsMax: number;
+  /** The pool whose turns and calls this process does. */
+  readonly pool: string;
+  /** Callers that this service accepts, by name. */
+  readonly serviceTokens: ReadonlyMap<string, string>;
+  /** A client of another service. */
+  readonly client: (app: App) => InternalClient;
+}
+
+const CONNECTIONS_MAX = 12;
+
+/** The surroundings of a service in the cluster shape. */
+export function clusterSurroundings(app: App, environment: ClusterEnvironment): Surroundings {
+  const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') }).child({ service: app });
+  flushLogPeriodically(log);
+  const shutdown = new Shutdown();
+  const readiness = new ReadinessChecks();
+  const bus = new KafkaBus({
+    clientId: `nightshift-${app}`,
+    brokers: environment.KAFKA_BROKERS,
+    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
+    ...saslOf(environment),
+    sessionTimeoutMs: environment.KAFKA_SESSION_TIMEOUT_MS,
+    log,
+  });
+  const hints = new RedisHints({ url: environment.REDIS_URL, log });
+  readiness.add(() => [...bus.health(), ...hints.health()]);
+  const stopTracing = startTracing(app, environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  shutdown.add('refuse', 'readiness', () => readiness.drain());
+  shutdown.add('close', 'bus', () => bus.close());
+  shutdown.add('close', 'hints', () => hints.close());
+  shutdown.add('close', 'tracing', stopTracing);
+  const urls: Record<App, string[] | undefined> = {
+    gateway: undefined,
+    runs: environment.RUNS_URL,
+    'engine-orchestrator': environment.ENGINE_ORCHESTRATOR_URL,
+    'tool-executor': environment.TOOL_EXECUTOR_URL,
+    'webhook-dispatcher': environment.WEBHOOK_DISPATCHER_URL,
+    billing: environment.BILLING_URL,
+  };
+  return {
+    log,
+    bus,
+    hints,
+    readiness,
+    shutdown,
+    databaseUrl: environment.DATABASE_URL,
+    connectionsMax: CONNECTIONS_MAX,
+    pool: environment.POOL,
+    serviceTokens: acceptedTokens(environment),
+    client: (target) => {
+      const baseUrls = urls[target];
+      if (!baseUrls || baseUrls.length === 0) throw new Error(`${app} needs ${target.replaceAll('-', '_').toUpperCase()}_URL`);
+      const { transport, close } = httpTransport(baseUrls);
+      shutdown.add('close', `client of ${target}`, close);
+      return new InternalClient(transport, environment.SERVICE_TOKEN);
+    },
+  };
+}
+
+function saslOf(environment: ClusterEnvironment): { sasl?: { mechanism: 'plain'; username: string; password: string } } {
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = environment;
+  if (mechanism === undefined || username === undefined || password === undefined) return {};
+  return { sasl: { mechanism: mechanism as 'plain', username, password } };
+}
