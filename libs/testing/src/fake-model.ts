@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type FakeRequest, type FakeScript, type FakeTurn, nextTurn, scriptOf } from './fake-model-script.ts';
+
+/** What was seen of one run; times in milliseconds since the epoch, with fractions. */
+export type FakeModelRun = { run: string; requests: number; answered: number; aborted: number; firstAtMs: number; lastAtMs: number };
+
+export type FakeModelRecord = {
+  requests: number;
+  inFlight: number;
+  inFlightMax: number;
+  /** Requests whose client went away before the reply was complete. */
+  aborted: number;
+  runs: FakeModelRun[];
+};
+
+export type FakeModel = {
+  /** For `UPSTREAM_BASE_URL`: ends in `/v1`. */
+  readonly baseUrl: string;
+  readonly url: string;
+  record(): FakeModelRecord;
+  run(run: string): FakeModelRun | undefined;
+  /** The last 200 requests, with the headers they came with. */
+  recent(): { headers: Record<string, unknown>; body: FakeRequest }[];
+  reset(): void;
+  close(): Promise<void>;
+};
+
+const recentMax = 200;
+const now = () => performance.timeOrigin + performance.now();
+
+/**
+ * An OpenAI-compatible upstream that does what the instructions say (see `FakeScript`) and keeps a record of it, which
+ * is also to be had over HTTP: `GET /record`, `DELETE /record`. `port` 0 (the default) takes any free one.
+ */
+export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
+  const runs = new Map<string, FakeModelRun>();
+  let recent: { headers: Record<string, unknown>; body: FakeRequest }[] = [];
+  const totals = { requests: 0, inFlight: 0, inFlightMax: 0, aborted: 0 };
+
+  const record = (): FakeModelRecord => ({ ...totals, runs: [...runs.values()] });
+  const reset = (): void => {
+    runs.clear();
+    recent = [];
+    Object.assign(totals, { requests: 0, inFlightMax: totals.inFlight, aborted: 0 });
+  };
+
+  const begin = (script: FakeScript, res: ServerResponse): FakeModelRun => {
+    const atMs = now();
+    const run = runs.get(script.run) ?? { run: script.run, requests: 0, answered: 0, aborted: 0, firstAtMs: atMs, lastAtMs: atMs };
+    runs.set(script.run, run);
+    run.requests += 1;
+    run.lastAtMs = atMs;
+    totals.requests += 1;
+    totals.inFlight += 1;
+    totals.inFlightMax = Math.max(totals.inFlightMax, totals.inFlight);
+    res.once('close', () => {
+      totals.inFlight -= 1;
+      if (res.writableFinished) {
+        run.answered += 1;
+      } else {
+        run.aborted += 1;
+        totals.aborted += 1;
+      }
+    });
+    return run;
+  };
+
+  const complete = (req: IncomingMessage, body: FakeRequest, res: ServerResponse): void => {
+    recent.push({ headers: req.headers, body });
+    if (recent.length >= 2 * recentMax) recent = recent.slice(-recentMax);
+    const script = scriptOf(body);
+    const turn = nextTurn(script, body);
+    const run = begin(script, res);
+    const isFaulty = script.fault !== null && turn.index === script.faultTurn && run.requests - turn.index <= script.fault.times;
+    const answer = (): void => (isFaulty ? goWrong(script, res) : reply(script, turn, body, res));
+    if (script.delay > 0) setTimeout(answer, script.delay);
+    else answer();
+  };
+
+  const server = createServer((req, res) => {
+    if (req.url === '/record') {
+      if (req.method === 'DELETE') reset();
+      res.setHeader('content-type', 'application/json').end(JSON.stringify(record()));
+      return;
+    }
+    if (req.method !== 'POST') {
+      res.setHeader('content-type', 'application/json').end('{"object":"list","data":[{"id":"fake","object":"model","created":0,"owned_by":"fake"}]}');
+      return;
+    }
+    const chunks: Buffer[] = [];
+    req.on('data', (chunk: Buffer) => chunks.push(chunk));
+    req.on('end', () => {
+      const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+      complete(req, JSON.parse(text) as FakeRequest, res);
+    });
+  });
+  server.keepAliveTimeout = 60_000;
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    baseUrl: `${url}/v1`,
+    record,
+    run: (name) => runs.get(name),
+    recent: () => recent.slice(-recentMax),
+    reset,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Fails the way the script says; a hanging request is left to its client. */
+function goWrong(script: FakeScript, res: ServerResponse): void {
+  if (script.fault?.kind === 'status') {
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (script.retryAfter !== null) headers['retry-after'] = script.retryAfter;
+    res.writeHead(script.fault.status, headers).end('{"error":{"message":"as the script says","type":"fake"}}');
+  }
+  if (script.fault?.kind === 'cut') {
+    res.writeHead(200, sse).write(`${chunk('{"role":"assistant","content":"cut off he"}')}data: {"choices":[{"del`, () => res.destroy());
+  }
+}
+
+const sse = { 'content-type': 'text/event-stream; charset=utf-8' };
+const head = '{"id":"chatcmpl-fake","object":"chat.completion.chunk","created":0,"model":"fake","choices":[';
+
+function chunk(delta: string, finish: string | null = null): string {
+  return `data: ${head}{"index":0,"delta":${delta},"finish_reason":${finish === null ? 'null' : `"${finish}"`}}]}\n\n`;
+}
+
+function reply(script: FakeScript, turn: FakeTurn, request: FakeRequest, res: ServerResponse): void {
+  const calls = turn.calls.map(({ id, name, arguments: given }, index) => ({ index, id, type: 'function', function: { name, arguments: given } }));
+  const finish = calls.length > 0 ? 'tool_calls' : 'stop';
+  const prompt = Math.ceil(JSON.stringify(request.messages).length / 4);
+  const usage = `{"prompt_tokens":${prompt},"completion_tokens":${script.tokens},"total_tokens":${prompt + script.tokens}}`;
+  if (request.stream !== true) {
+    const message = JSON.stringify({ role: 'assistant', content: turn.text, ...(calls.length > 0 && { tool_calls: calls }) });
+    const choice = `{"index":0,"message":${message},"finish_reason":"${finish}"}`;
+    res.setHeader('content-type', 'application/json');
+    res.end(`{"id":"chatcmpl-fake","object":"chat.completion","created":0,"model":"fake","choices":[${choice}]${script.noUsage ? '' : `,"usage":${usage}`}}`);
+    return;
+  }
+  // One write per reply: a fake that flushes every chunk would be what a benchmark measures.
+  let body = chunk('{"role":"assistant","content":""}');
+  const step = Math.max(8, Math.ceil(turn.text.length / 64));
+  for (let at = 0; at < turn.text.length; at += step) body += chunk(`{"content":${JSON.stringify(turn.text.slice(at, at + step))}}`);
+  if (calls.length > 0) body += chunk(`{"tool_calls":${JSON.stringify(calls)}}`);
+  body += chunk('{}', finish);
+  if (!script.noUsage) body += `data: ${head}],"usage":${usage}}\n\n`;
+  res.writeHead(200, sse).end(`${body}data: [DONE]\n\n`);
+}
