@@ -1,53 +1,25 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createEgress, type Egress, EgressError, type EgressOptions, type EgressRequest } from '../src/index.ts';
-
-type Handler = (req: IncomingMessage, res: ServerResponse, body: string) => void;
-
-interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingMessage['headers'];
-  readonly body: string;
-}
+import { type Handler, serveHttp, serveTcp } from './local-servers.ts';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function serve(handler: Handler, { host = '127.0.0.1', port = 0 } = {}) {
-  const seen: Seen[] = [];
-  let connections = 0;
-  const server: Server = createServer((req, res) => {
-    let body = '';
-    req.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
-    req.on('end', () => {
-      seen.push({ method: req.method ?? '', url: req.url ?? '', headers: req.headers, body });
-      handler(req, res, body);
-    });
-  });
-  server.on('connection', () => (connections += 1));
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
-  cleanups.push(() => new Promise((resolve) => void server.close(resolve).closeAllConnections()));
-  const bound = (server.address() as AddressInfo).port;
-  return { seen, port: bound, url: `http://${host}:${bound}`, connections: () => connections };
+async function serve(handler: Handler, where?: { host?: string; port?: number }) {
+  const server = await serveHttp(handler, where);
+  cleanups.push(server.close);
+  return server;
 }
 
-async function serveTcp(onSocket: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket.on('error', () => sockets.delete(socket)));
-    onSocket(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return (server.address() as AddressInfo).port;
+async function serveSockets(onSocket: (socket: Socket) => void): Promise<number> {
+  const { port, close } = await serveTcp(onSocket);
+  cleanups.push(close);
+  return port;
 }
 
 function egressWith(options: Partial<EgressOptions> = {}): Egress {
@@ -178,7 +150,7 @@ describe('the time of a request', () => {
   test('covers DNS, connecting, headers and body', async () => {
     const silent = await serve(() => {});
     const dripping = await serve(drip);
-    const deaf = await serveTcp((socket) => void socket.pause());
+    const deaf = await serveSockets((socket) => void socket.pause());
     const started = performance.now();
     const errors = await Promise.all([
       failure(egressWith({ lookup: () => never }).request(get('http://slow.example/', { timeoutMs: 150 }))),
@@ -259,9 +231,9 @@ describe('a body', () => {
 
 describe('a failure', () => {
   test('has a code that says what went wrong and a text that gives nothing away', async () => {
-    const gone = await serveTcp((socket) => void socket.destroy());
-    const resetting = await serveTcp((socket) => void socket.once('data', () => socket.resetAndDestroy()));
-    const garbled = await serveTcp((socket) => void socket.once('data', () => socket.end('SSH-2.0-OpenSSH\r\n')));
+    const gone = await serveSockets((socket) => void socket.destroy());
+    const resetting = await serveSockets((socket) => void socket.once('data', () => socket.resetAndDestroy()));
+    const garbled = await serveSockets((socket) => void socket.once('data', () => socket.end('SSH-2.0-OpenSSH\r\n')));
     const plain = await serve(ok);
     const freed = await serve(ok);
     await cleanups.pop()?.();
