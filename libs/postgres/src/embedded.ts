@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chownSync, closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type Account, type Binaries, findBinaries, makePrivateDirectory, serverAccount } from './embedded-account.ts';
 import { endSessions, findPostmaster, isAlive, startOfProcess, stopPostmaster } from './embedded-process.ts';
+import { stablePort } from './stable-port.ts';
 
 export type EmbeddedPostgres = {
   /** Connection URL of the database `nightshift`, with the password. */
@@ -100,7 +100,7 @@ export async function startEmbeddedPostgres(options: {
   }
   endSessions(data);
 
-  const port = options.port ?? (await choosePort(join(dataDir, 'port')));
+  const port = options.port ?? (await stablePort(join(dataDir, 'port')));
   const child = await launch({ dataDir, data, binaries, account, port, url: urlOf(port, 'postgres') });
   await ensureDatabase(urlOf(port, 'postgres'));
   const { pid } = child;
@@ -228,26 +228,6 @@ async function ensureDatabase(url: string): Promise<void> {
   } finally {
     await client.end();
   }
-}
-
-// Other processes keep the URL over our restarts, so the port is kept too.
-async function choosePort(path: string): Promise<number> {
-  const last = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
-  const port = (last > 0 && (await listenOn(last))) || (await listenOn(0));
-  if (port === undefined) throw new Error('No port is free on 127.0.0.1');
-  if (port !== last) writeFileSync(path, String(port));
-  return port;
-}
-
-function listenOn(port: number): Promise<number | undefined> {
-  return new Promise((settle) => {
-    const server = createServer();
-    server.once('error', () => settle(undefined));
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => settle(typeof address === 'object' && address !== null ? address.port : undefined));
-    });
-  });
 }
 
 async function watch(pid: number): Promise<string> {
