@@ -23,7 +23,10 @@ export interface FunctionCall {
 const REPLY_BYTES_MAX = 4 * 1024 * 1024;
 const REDIRECTS_MAX = 5;
 
-/** Calls the tool once. Whatever goes wrong outside is a result for the model; neither headers nor defaults are part of it. */
+/**
+ * Calls the tool once. Whatever goes wrong outside is a result for the model; neither headers nor defaults are part of it.
+ * Rejects with EgressError `aborted` if `signal` fires or the egress is closed: then there is nothing to tell.
+ */
 export async function callFunction(egress: Egress, call: FunctionCall): Promise<ToolResult> {
   const { tool } = call;
   try {
@@ -41,7 +44,7 @@ export async function callFunction(egress: Egress, call: FunctionCall): Promise<
     });
     return toResult(reply);
   } catch (err) {
-    if (!(err instanceof EgressError)) throw err;
+    if (!(err instanceof EgressError) || err.code === 'aborted') throw err;
     return failureResult(err.code, `The tool could not be called: ${err.message}.`);
   }
 }

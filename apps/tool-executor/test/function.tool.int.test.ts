@@ -134,21 +134,21 @@ describe('the model is told', () => {
     for (const method of ['GET', 'POST'] as const) expect(await call(json('{}'), { url, method })).toMatchObject({ isError: true, errorCode: code });
     expect(seen).toEqual([]);
   });
+});
 
-  test('that it was canceled when the call is given up, which also ends the request', async () => {
-    const controller = new AbortController();
-    const closed = Promise.withResolvers<void>();
-    const result = await call(
-      (_req, res) => {
-        res.on('close', closed.resolve);
-        controller.abort();
-      },
-      {},
-      { signal: controller.signal },
-    );
-    expect(result).toMatchObject({ isError: true, errorCode: 'aborted' });
-    await closed.promise;
-  });
+test('a call that is given up ends its request and has no result', async () => {
+  const controller = new AbortController();
+  const closed = Promise.withResolvers<void>();
+  const pending = call(
+    (_req, res) => {
+      res.on('close', closed.resolve);
+      controller.abort();
+    },
+    {},
+    { signal: controller.signal },
+  );
+  await expect(pending).rejects.toMatchObject({ name: 'EgressError', code: 'aborted' });
+  await closed.promise;
 });
 
 test('an organisation reaches its own allowed addresses and no other does', async () => {

@@ -38,6 +38,7 @@ export function toEgressError(cause: unknown, host: string): EgressError {
   if (unreachable.has(code)) return new EgressError('connection_refused', `${host} could not be connected to`, { cause });
   if (timeouts.has(code)) return new EgressError('timeout', `${host} did not answer in time`, { cause });
   if (tlsCode.test(code)) return new EgressError('tls_error', `no secure connection to ${host} could be made`, { cause });
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return new EgressError('aborted', `the request to ${host} was canceled`, { cause });
   if (code === 'UND_ERR_INVALID_ARG') return new EgressError('invalid_url', `the request to ${host} is not valid HTTP`, { cause });
   if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
     return new EgressError('connection_reset', `${host} did not answer with valid HTTP`, { cause });

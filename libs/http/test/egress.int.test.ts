@@ -193,6 +193,16 @@ describe('the time of a request', () => {
   });
 });
 
+test('closing ends what is under way', async () => {
+  const arrived = Promise.withResolvers<void>();
+  const server = await serve(() => arrived.resolve());
+  const egress = egressWith();
+  const pending = failure(egress.request(get(server.url)));
+  await arrived.promise;
+  await egress.close();
+  expect((await pending).code).toBe('aborted');
+});
+
 describe('a body', () => {
   test('is cut at the cap, with its length when it is known', async () => {
     const server = await serve((req, res) => {
