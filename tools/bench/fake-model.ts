@@ -1,5 +1,5 @@
+import { startFakeModel } from '@nightshift/testing';
 import { serveUntilStopped } from './process.ts';
-import { startFakeModel } from '../../libs/testing/src/fake-model.ts';
 
 /** The fake model as a process of its own: `node tools/bench/fake-model.ts [--port 0]`; prints its address as JSON. */
 await serveUntilStopped((port) => startFakeModel({ port }));

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ModelError } from './model-error.ts';
 import { REPLY_BYTES_MAX, assembleReply } from './model-reply.ts';
-import { readReplyStream } from './model-stream.ts';
+import { readReplyStream } from './model.stream.ts';
 import { type ModelDelta, type ModelReply, type ModelRequest, chatRequestBody } from './model.ts';
 
 const request: ModelRequest = { model: 'm', messages: [{ role: 'user', content: 'hello you' }], tools: [] };

@@ -1,7 +1,7 @@
 import { type Dispatcher, Pool } from 'undici';
 import { ModelError, answeredWith, retryAfterMs } from './model-error.ts';
 import { type ReplyAssembly, assembleReply } from './model-reply.ts';
-import { EVENT_CHARS_MAX, readReplyStream } from './model-stream.ts';
+import { EVENT_CHARS_MAX, readReplyStream } from './model.stream.ts';
 import { type ModelDelta, type ModelReply, type ModelRequest, chatRequestBody } from './model.ts';
 
 export interface ModelClientOptions {
