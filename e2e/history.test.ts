@@ -203,6 +203,10 @@ describe('progress', () => {
     expect(checkProgress([effect, fault])).toHaveLength(1);
   });
 
+  test('an answer that the receiver gave after the fault is no sign of life', () => {
+    expect(checkProgress([effect, fault, { kind: 'effect_answered', atMs: 60, marker: 'm1', step: '0' }])).toHaveLength(1);
+  });
+
   test('one of two parallel calls that stands still is a fault', () => {
     const history: History = [effect, { ...effect, step: '1' }, { kind: 'effect_answered', atMs: 35, marker: 'm1', step: '0' }, fault];
     expect(checkProgress(history)).toHaveLength(1);

@@ -180,20 +180,20 @@ export function checkUsage(history: History): string[] {
     .map((name) => `${name}: the usage total says ${read.total[name]}, the runs together say ${runs[name]}`);
 }
 
-type Activity = { atMs: number; marker: string; open?: string; close?: string };
+type Activity = { atMs: number; marker: string; open?: string; close?: string; isProgress: boolean };
 
-/** A turn that starts closes whatever came before it in that run, and so does a terminal state. */
+/** A turn that starts closes whatever came before it in that run, and so does a terminal state. An answer that a receiver gave may have reached nobody. */
 function activities(history: History): Activity[] {
   const markerOf = new Map(of(history, 'accepted').map((event) => [event.runId, event.marker]));
   const list: Activity[] = [];
   for (const event of history) {
     const { atMs } = event;
     if (event.kind === 'turn') {
-      list.push({ atMs, marker: event.marker, close: '*', ...(event.phase === 'started' && { open: 'turn' }) });
-    } else if (event.kind === 'effect') list.push({ atMs, marker: event.marker, open: event.step });
-    else if (event.kind === 'effect_answered') list.push({ atMs, marker: event.marker, close: event.step });
+      list.push({ atMs, marker: event.marker, isProgress: true, close: '*', ...(event.phase === 'started' && { open: 'turn' }) });
+    } else if (event.kind === 'effect') list.push({ atMs, marker: event.marker, isProgress: true, open: event.step });
+    else if (event.kind === 'effect_answered') list.push({ atMs, marker: event.marker, isProgress: false, close: event.step });
     else if (event.kind === 'observed' && isTerminal(event.run?.status)) {
-      list.push({ atMs, marker: markerOf.get(event.runId) ?? event.runId, close: '*' });
+      list.push({ atMs, marker: markerOf.get(event.runId) ?? event.runId, isProgress: true, close: '*' });
     }
   }
   return list.sort((a, b) => a.atMs - b.atMs);
@@ -219,7 +219,7 @@ export function checkProgress(history: History): string[] {
   const list = activities(history);
   for (const { atMs, what, leaseMs } of of(history, 'fault')) {
     for (const marker of openAt(list, atMs)) {
-      const next = list.find((event) => event.marker === marker && event.atMs > atMs);
+      const next = list.find((event) => event.marker === marker && event.atMs > atMs && event.isProgress);
       const waitedMs = (next?.atMs ?? Infinity) - atMs;
       if (waitedMs > leaseMs + takeoverMs) faults.push(`${marker}: after ${what} its work stood still for ${waitedMs} ms`);
     }

@@ -1,0 +1,62 @@
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const driver = new URL('run.py', import.meta.url).pathname;
+
+export type SeenRun = { runId: string; status: string | null; answer: unknown; hasReasoning: boolean; hasUsage: boolean };
+export type SeenError = { name: string; code: string | null; status: number | null; details: unknown; message: string };
+/** What `run.py` prints. */
+export type PythonReport = {
+  runId: string;
+  firstLook: SeenRun;
+  waited: SeenRun;
+  awaited: SeenRun;
+  canceled: SeenRun;
+  canceledAgain: SeenRun;
+  errors: Record<'badKey' | 'unknownRun' | 'unknownCancel' | 'badRequest' | 'unknownEngine', SeenError | null>;
+};
+
+/**
+ * The interpreter of a virtual environment that holds this version of subconscious-sdk. It is made once per machine
+ * in the user's cache folder, beside its place and then renamed, so that two clones never see a half-made one.
+ */
+export async function pythonWith(version: string): Promise<string> {
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  const home = join(cache, 'nightshift', 'python', `subconscious-sdk-${version}`);
+  const interpreter = join(home, 'bin', 'python');
+  if (existsSync(interpreter)) return interpreter;
+  mkdirSync(dirname(home), { recursive: true });
+  const draft = mkdtempSync(`${home}.`);
+  try {
+    await run('python3', ['-m', 'venv', draft]);
+    await run(join(draft, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', `subconscious-sdk==${version}`]);
+    renameSync(draft, home);
+  } catch (err) {
+    rmSync(draft, { recursive: true, force: true });
+    if (existsSync(interpreter)) return interpreter;
+    const reason = String((err as { stderr?: string }).stderr || err).trim().split('\n').at(-1);
+    throw new Error(
+      `The Python client tests need python3 with venv and pip (Debian: apt install python3-venv python3-pip) and a package index: ${reason}`,
+      { cause: err },
+    );
+  }
+  return interpreter;
+}
+
+/** Runs the driver with one version of the package and gives back what it saw. */
+export async function drivePython(
+  version: string,
+  { baseUrl, apiKey, ...given }: { baseUrl: string; apiKey: string; instructions: string; slowInstructions: string; tools: unknown[]; answerFormat?: object },
+): Promise<PythonReport> {
+  const child = spawn(await pythonWith(version), [driver, baseUrl, apiKey], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.end(JSON.stringify(given));
+  const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  if (code !== 0) throw new Error(`run.py with subconscious-sdk ${version} ended with ${code}:\n${err}`);
+  return JSON.parse(out) as PythonReport;
+}

@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import { freeze, restart } from './faults.ts';
+import { judge } from './history.ts';
+import { rounds, underLoad } from './load.ts';
+import { pidsOf } from './processes.ts';
+import { leaseMs } from './product.ts';
+import { stage } from './stage.ts';
+import { until } from './until.ts';
+
+/** Enough runs that some of them began after the fault. */
+const someMore = 10;
+
+describe('the services of the cluster under load', () => {
+  const on = stage('cluster');
+  const hasTwin = (name: string) => /^(engine-orchestrator|tool-executor)-/.test(name);
+  const services = () => [...pidsOf(on.product.dataDir).keys()].filter((name) => /-\d+$/.test(name)).sort();
+
+  test('lose nothing when each of them is killed with -9 in turn', async () => {
+    const history = await underLoad(on, async (load) => {
+      for (let round = 0; round < rounds; round += 1) {
+        for (const name of services()) {
+          load.fault(`kill -9 of ${name}`);
+          await restart(on.product, [name]);
+          await load.moreEnded(someMore);
+        }
+      }
+    });
+    expect(judge(history)).toEqual([]);
+  });
+
+  test.each([
+    [['engine-orchestrator-1', 'engine-orchestrator-2']],
+    [['tool-executor-1', 'tool-executor-2']],
+    [['engine-orchestrator-1', 'tool-executor-1']],
+    [['runs-1', 'engine-orchestrator-2']],
+    [['gateway-1', 'runs-1']],
+    [['webhook-dispatcher-1', 'billing-1']],
+  ])('lose nothing when %j are killed at once', async (names) => {
+    const history = await underLoad(on, async (load) => {
+      load.fault(`kill -9 of ${names.join(' and ')}`);
+      await restart(on.product, names);
+      await load.moreEnded(someMore);
+    });
+    expect(judge(history)).toEqual([]);
+  });
+
+  test.each(['engine-orchestrator-1', 'tool-executor-1', 'runs-1', 'webhook-dispatcher-1', 'billing-1'])(
+    'let no zombie write when %s stands still for longer than its lease and wakes up',
+    async (name) => {
+      const history = await underLoad(on, async (load) => {
+        const goOn = freeze(on.product, name);
+        const awakeAt = Date.now() + leaseMs + 1500;
+        if (hasTwin(name)) {
+          load.fault(`SIGSTOP of ${name}`);
+          await load.moreEnded(someMore);
+        }
+        await until(() => Date.now() > awakeAt, { timeoutMs: 2 * leaseMs, what: () => 'the lease to run out' });
+        goOn();
+        await load.moreEnded(someMore);
+      });
+      expect(judge(history)).toEqual([]);
+    },
+  );
+
+  test('lose nothing, and repeat nothing, when SIGTERM restarts them one after the other', async () => {
+    const history = await underLoad(on, async (load) => {
+      for (const name of services()) {
+        await restart(on.product, [name], 'SIGTERM');
+        await load.moreEnded(someMore);
+      }
+    });
+    expect(judge(history)).toEqual([]);
+  });
+});

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+
+/** What the fake model does for a run; the fields are those of the testing library's `FakeScript`, as its directive spells them. */
+export type Script = {
+  /** Names the run in the records of the fake model. */
+  run?: string;
+  tools?: number;
+  parallel?: number;
+  tool?: string;
+  delay?: number;
+  answer?: string;
+  echo?: 1;
+  big?: number;
+  nul?: 1;
+  badargs?: 1;
+  /** `503x2`: the first two requests are answered with 503. */
+  fail?: string;
+  retry?: number;
+};
+
+/** What a request may hold beside its script. */
+export type More = { input?: object; output?: object; options?: object };
+
+/** So long that only a cancel, a deadline or a kill ends it within a test. */
+export const anHour = 3_600_000;
+
+/** Instructions that tell the fake model what to do. */
+export function instructionsOf(script: Script): string {
+  const fields = Object.entries({ run: randomUUID(), ...script }).map(([name, value]) => `${name}:${typeof value === 'string' ? JSON.stringify(value) : value}`);
+  return `Do what the script says. [[${fields.join(' ')}]]`;
+}
+
+/** A body of `POST /v1/runs`. */
+export function request(script: Script = {}, { input, ...more }: More = {}) {
+  return { engine: 'tim-gpt', input: { instructions: instructionsOf(script), ...input }, ...more };
+}
+
+/** A function tool in its flat spelling, which takes a city. */
+export function functionTool(name: string, url: string, more: object = {}) {
+  return {
+    type: 'function', name, description: `Knows the ${name}`, url, method: 'POST',
+    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }, ...more,
+  };
+}
