@@ -3,3 +3,4 @@ export { retention } from './retention.ts';
 export { runService } from './run-service.ts';
 export { buildService, type Parts, type Service } from './service.ts';
 export { clusterSurroundings, type Surroundings } from './surroundings.ts';
+export { observeWork } from './work-observer.ts';

@@ -1,0 +1,40 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { HealthController } from '@nightshift/http';
+import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
+import { ReadinessChecks } from '@nightshift/runtime';
+import { observeWork, type Parts, retention, type Surroundings } from '@nightshift/service';
+import type { EngineEnvironment } from './config.ts';
+import { RunConsumer, RUNS_CLIENT } from './run.consumer.ts';
+import { SessionStore } from './session.store.ts';
+import { SessionsController } from './sessions.controller.ts';
+import { ToolConsumer, TOOLS_CLIENT } from './tool.consumer.ts';
+import { TurnLoop } from './turn.loop.ts';
+import type { Upstreams } from './upstreams.client.ts';
+
+/** Drives runs: model turns, tool calls, journal. */
+@Module({})
+export class AppModule {
+  static of(environment: EngineEnvironment, upstreams: Upstreams, around: Surroundings, parts: Parts): DynamicModule {
+    const { db, relay, onStart } = parts;
+    const { log, hints, pool, shutdown } = around;
+    const sessions = new SessionStore(db, relay, environment.WORK_LEASE_MS);
+    const turns = new TurnLoop({ db, sessions, upstreams, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
+    onStart(() => turns.start());
+    onStart(() => retention(around, 'sessions', () => sessions.forget(environment.RUN_RETENTION_DAYS, 500)));
+    shutdown.add('refuse', 'turns', () => turns.refuse());
+    shutdown.add('drain', 'turns', (hurry) => turns.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.TURN_DRAIN_MS)])));
+    return {
+      module: AppModule,
+      controllers: [HealthController, SessionsController, RunConsumer, ToolConsumer, DeadLettersController],
+      providers: [
+        { provide: SessionStore, useValue: sessions },
+        { provide: TurnLoop, useValue: turns },
+        { provide: RUNS_CLIENT, useValue: around.client('runs') },
+        { provide: TOOLS_CLIENT, useValue: around.client('tool-executor') },
+        { provide: ReadinessChecks, useValue: around.readiness },
+        { provide: DeadLetterStore, useValue: parts.deadLetters },
+        { provide: BusStrategy, useValue: parts.strategy },
+      ],
+    };
+  }
+}

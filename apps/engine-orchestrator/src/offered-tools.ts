@@ -1,0 +1,33 @@
+import { type SealedTool } from '@nightshift/contracts';
+import { assertNever, visibleParameters } from '@nightshift/std';
+import type { ModelTool } from './model.ts';
+
+/** A tool as the model sees it, and the one it stands for. */
+export interface OfferedTool {
+  readonly offer: ModelTool;
+  readonly tool: SealedTool;
+}
+
+const ANYTHING = { type: 'object', properties: {}, additionalProperties: true };
+
+/** The tools of a run as they are offered to the model, in the order given; the first of a name wins. */
+export function offeredTools(tools: readonly SealedTool[]): Map<string, OfferedTool> {
+  const offered = new Map<string, OfferedTool>();
+  for (const tool of tools) {
+    for (const offer of offersOf(tool)) if (!offered.has(offer.name)) offered.set(offer.name, { offer, tool });
+  }
+  return offered;
+}
+
+function offersOf(tool: SealedTool): ModelTool[] {
+  switch (tool.type) {
+    case 'function':
+      return [{ name: tool.name, ...(tool.description !== undefined && { description: tool.description }), parameters: visibleParameters(tool.parameters, tool.hidden) }];
+    case 'platform':
+      return [{ name: tool.id, description: `Platform tool ${tool.id}.`, parameters: ANYTHING }];
+    case 'mcp':
+      return (tool.allowedTools ?? []).filter((name) => name !== '*').map((name) => ({ name, description: `Tool ${name} of ${tool.url}.`, parameters: ANYTHING }));
+    default:
+      return assertNever(tool);
+  }
+}

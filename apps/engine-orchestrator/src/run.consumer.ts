@@ -1,0 +1,65 @@
+import { Controller, Inject } from '@nestjs/common';
+import { InternalRunRequest, type RunRequest, type RunStart, type RunStop } from '@nightshift/contracts';
+import type { InternalClient } from '@nightshift/http';
+import { Consumes, type Message } from '@nightshift/messaging';
+import { cancelEvents, outcomeEvent, startedEvent, stoppedEvent } from './engine-events.ts';
+import type { NewSession } from './session.store.ts';
+import { SessionStore } from './session.store.ts';
+import { TurnLoop } from './turn.loop.ts';
+
+/** The injection token of the client of runs. */
+export const RUNS_CLIENT = Symbol('client of runs');
+
+type With<T> = T & { readonly traceparent: string | undefined };
+
+/** What runs commands: begin a session, or stop it. */
+@Controller()
+export class RunConsumer {
+  constructor(
+    @Inject(SessionStore) private readonly sessions: SessionStore,
+    @Inject(TurnLoop) private readonly turns: TurnLoop,
+    @Inject(RUNS_CLIENT) private readonly runs: InternalClient,
+  ) {}
+
+  @Consumes('run.commanded')
+  async commanded(messages: readonly Message<'run.commanded'>[]): Promise<void> {
+    const starts: With<RunStart>[] = [];
+    const stops: With<RunStop>[] = [];
+    for (const { payload, traceparent } of messages) {
+      if (payload.command === 'start') starts.push({ ...payload, traceparent });
+      else stops.push({ ...payload, traceparent });
+    }
+    if (starts.length > 0) await this.#start(starts);
+    if (stops.length > 0) await this.#stop(stops);
+  }
+
+  async #start(starts: readonly With<RunStart>[]): Promise<void> {
+    const unique = [...new Map(starts.map((start) => [start.runId, start])).values()];
+    const requests = await Promise.all(unique.map((start) => this.#requestOf(start)));
+    const known = await this.turns.begin(unique.length, async (granted) => {
+      const sessions = unique.map((start, index): NewSession => ({ ...start, request: requests[index] as RunRequest, claim: index < granted }));
+      return this.sessions.insert(sessions, sessions.filter((session) => session.claim).map(startedEvent));
+    });
+    const fresh = new Set(known.map((row) => row.runId));
+    await this.#answerAgain(unique.map((start) => start.runId).filter((runId) => !fresh.has(runId)));
+  }
+
+  /** A request too large to travel is asked for; but not for sessions that exist, since a check repeats the command. */
+  async #requestOf(start: RunStart): Promise<RunRequest> {
+    if (start.request) return start.request;
+    return (await this.runs.call({ method: 'GET', path: `/internal/runs/${start.runId}/request` }, InternalRunRequest)).request;
+  }
+
+  /** Whoever asks for what is done gets the outcome once more. */
+  async #answerAgain(runIds: readonly string[]): Promise<void> {
+    if (runIds.length === 0) return;
+    const sessions = await this.sessions.load(runIds);
+    await this.sessions.emit(sessions.flatMap((session) => (session.state === 'done' && session.outcome ? [outcomeEvent(session)] : session.started ? [startedEvent(session)] : [])));
+  }
+
+  async #stop(stops: readonly With<RunStop>[]): Promise<void> {
+    const stopped = await this.sessions.stop(stops);
+    for (const session of stopped) this.turns.stop(session.runId);
+    await this.sessions.emit(stopped.flatMap((session) => [stoppedEvent(session), ...cancelEvents(session, session.step - 1, session.pending > 0 ? (session.calls ?? []) : [])]));
+  }
+}

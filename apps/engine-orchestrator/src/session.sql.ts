@@ -1,0 +1,148 @@
+import { claimedColumns, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
+
+/** Sessions as a table of work: a due session has a turn to make, or tool results to ask for. */
+export const SESSIONS: WorkTable = {
+  name: 'engine.sessions',
+  id: 'run_id',
+  columns: `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, t.request, t.traceparent, t.state, t.step, t.pending,
+    t.calls, t.usage, t.outcome, t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at is not null as started`,
+};
+
+/** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. */
+export const INSERT = statement(
+  'engine.insert',
+  `with input as (
+     select * from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, pool text, engine text, request json, traceparent text, claim boolean)
+     order by "runId"
+   ), t as (
+     insert into engine.sessions (run_id, org_id, api_key_id, pool, engine, request, traceparent, lane, due_at, lease_until, epoch, attempts, started_at)
+     select "runId", "orgId", "apiKeyId", pool, engine, request, traceparent, "orgId", now(), case when claim then now() + $3 * interval '1 ms' end,
+       claim::int, claim::int, case when claim then now() end
+     from input
+     on conflict (run_id) do nothing
+     returning *
+   ), written as (select run_id as ref from t where lease_until is not null),
+   ${outboxCte('engine', '$2', 'written')}
+   select ${claimedColumns(SESSIONS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t`,
+);
+
+/** Notes that the first turn of claimed sessions ($1 ids) begins, with the events that say so. */
+export const STARTED = statement(
+  'engine.started',
+  `with written as (
+     update engine.sessions set started_at = now() where run_id = any($1::text[]) and started_at is null and state = 'active' returning run_id as ref
+   ), ${outboxCte('engine', '$2', 'written')}
+   select ref as id from written`,
+);
+
+/** Ends turns whose epoch still holds: journal, new state and events. Returns the sessions written. */
+export const COMMIT = statement(
+  'engine.commit',
+  `with input as (
+     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "delayMs" float8)
+   ), locked as (
+     select s.run_id from engine.sessions s join input i on i."runId" = s.run_id and i.epoch = s.epoch
+     where s.state = 'active' order by s.run_id for update of s
+   ), written as (
+     update engine.sessions s set step = i.step, pending = i.pending, calls = i.calls, usage = i.usage, outcome = i.outcome,
+       upstream_failures = 0, check_count = 0, attempts = 0,
+       state = case when i.next = 'done' then 'done' else 'active' end,
+       finished_at = case when i.next = 'done' then now() end,
+       due_at = case i.next when 'done' then null when 'turn' then s.due_at else now() + i."delayMs" * interval '1 ms' end,
+       lease_until = case when i.next = 'turn' then s.lease_until end
+     from input i join locked l on l.run_id = i."runId"
+     where s.run_id = i."runId" and s.epoch = i.epoch
+     returning s.run_id as ref
+   ), journal as (
+     insert into engine.journal (run_id, step, call_id, kind, body)
+     select j."runId", j.step, j."callId", j.kind, j.body
+     from json_to_recordset($3::json) as j("runId" text, step int, "callId" text, kind text, body json)
+     where j."runId" in (select ref from written)
+     on conflict do nothing
+   ), ${outboxCte('engine', '$2', 'written')}
+   select ref as id from written`,
+);
+
+/** Puts held sessions back without a turn: the upstream was not available, or tool results were asked for again. */
+export const PUT_BACK = statement(
+  'engine.put_back',
+  `with input as (
+     select * from json_to_recordset($1::json) as x("runId" text, epoch int, "upstreamFailures" int, "checkCount" int, "delayMs" float8) order by "runId"
+   ), written as (
+     update engine.sessions s set upstream_failures = i."upstreamFailures", check_count = i."checkCount", attempts = 0, lease_until = null,
+       due_at = now() + i."delayMs" * interval '1 ms'
+     from input i where s.run_id = i."runId" and s.epoch = i.epoch and s.state = 'active'
+     returning s.run_id as ref
+   ), ${outboxCte('engine', '$2', 'written')}
+   select ref as id from written`,
+);
+
+/**
+ * Stores tool results, and in the same statement counts them down: a session whose last result has come is due now,
+ * and claimed where `claim` says so. A result that is known already changes nothing.
+ */
+export const RESULTS = statement(
+  'engine.results',
+  `with input as (
+     select * from json_to_recordset($1::json) as x("runId" text, step int, "callId" text, body json, claim boolean)
+   ), locked as (
+     select run_id from engine.sessions where run_id in (select "runId" from input) order by run_id for update
+   ), inserted as (
+     insert into engine.journal (run_id, step, call_id, kind, body)
+     select i."runId", i.step, i."callId", 'result', i.body from input i join locked l on l.run_id = i."runId"
+     on conflict do nothing
+     returning run_id, step
+   ), counted as (
+     select n.run_id, n.step, count(*)::int as results, bool_or(c.claim) as claim
+     from inserted n join (select "runId", bool_or(claim) as claim from input group by 1) c on c."runId" = n.run_id group by 1, 2
+   ), t as (
+     update engine.sessions s set pending = s.pending - c.results,
+       due_at = case when s.pending = c.results then now() else s.due_at end,
+       check_count = case when s.pending = c.results then 0 else s.check_count end,
+       lease_until = case when s.pending > c.results then s.lease_until when c.claim then now() + $2 * interval '1 ms' end,
+       epoch = s.epoch + (s.pending = c.results)::int,
+       attempts = case when s.pending > c.results then s.attempts when c.claim then 1 else 0 end
+     from counted c
+     where s.run_id = c.run_id and s.state = 'active' and s.pending > 0 and s.step = c.step + 1
+     returning s.*
+   )
+   select ${claimedColumns(SESSIONS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t where t.pending = 0`,
+);
+
+/** Stops sessions, inserting those nobody has seen in their final state. Returns them all, with what they used and wait for. */
+export const STOP = statement(
+  'engine.stop',
+  `insert into engine.sessions as s (run_id, org_id, api_key_id, pool, engine, request, traceparent, lane, state, finished_at)
+   select "runId", "orgId", "apiKeyId", pool, engine, '{"instructions":"","tools":[]}', traceparent, "orgId", 'done', now()
+   from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, pool text, engine text, traceparent text) order by 1
+   on conflict (run_id) do update set state = 'done', due_at = null, lease_until = null,
+     epoch = s.epoch + (s.state = 'active')::int, finished_at = coalesce(s.finished_at, now())
+   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent`,
+);
+
+/** Stores events that belong to no other write. */
+export const EMIT = statement('engine.emit', `with written as (select ref from json_to_recordset($1::json) as x(ref text)), ${outboxCte('engine', '$1', 'written')} select 1`);
+
+/** Sessions by id. */
+export const LOAD = statement('engine.load', `select ${claimedColumns(SESSIONS)} from engine.sessions t where t.run_id = any($1::text[])`);
+
+/** The journals of runs, in order. */
+export const JOURNAL = statement(
+  'engine.journal',
+  `select run_id as "runId", step, call_id as "callId", kind, body from engine.journal where run_id = any($1::text[]) order by run_id, step, kind desc, call_id`,
+);
+
+/** Turns after a position, oldest first, as usage: for a consumer that may have missed their announcement. */
+export const USAGE_SINCE = statement(
+  'engine.usage_since',
+  `select j.run_id as "runId", j.step, s.org_id as "orgId", s.api_key_id as "apiKeyId", s.engine, j.body, j.created_at as "recordedAt"
+   from engine.journal j join engine.sessions s on s.run_id = j.run_id
+   where j.kind = 'turn' and (j.created_at, j.run_id, j.step) > ($1::timestamptz, $2::text, $3::int)
+   order by j.created_at, j.run_id, j.step limit $4`,
+);
+
+/** Deletes up to $2 sessions that ended more than $1 days ago, with their journals. */
+export const FORGET = statement(
+  'engine.forget',
+  `delete from engine.sessions where run_id in (select run_id from engine.sessions where finished_at < now() - $1 * interval '1 day' order by finished_at limit $2) returning run_id`,
+);

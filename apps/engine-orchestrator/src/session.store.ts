@@ -1,0 +1,154 @@
+import type { ToolResult, UsageRecorded } from '@nightshift/contracts';
+import { type Claimed, type Database, flusher, type OutboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
+import { usageOf } from './engine-events.ts';
+import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
+import { COMMIT, EMIT, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
+import type { TurnEnd } from './turn.ts';
+
+/** A session as a claim returns it. */
+export type ClaimedSession = Session & Claimed;
+
+/** A session to insert; `claim`: this process begins its first turn at once. */
+export type NewSession = Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'pool' | 'engine' | 'request' | 'traceparent'> & { readonly claim: boolean };
+
+/** A tool's result for a session; `claim`: this process makes the next turn if it was the last one awaited. */
+export interface ArrivedResult {
+  readonly runId: string;
+  readonly step: number;
+  readonly callId: string;
+  readonly result: ToolResult;
+  readonly claim: boolean;
+}
+
+/** What is known of a session that was stopped. */
+export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent'>;
+
+interface Ending {
+  readonly session: ClaimedSession;
+  readonly end: TurnEnd;
+  readonly next: 'turn' | 'tools' | 'done';
+  readonly events: readonly OutboxEvent[];
+}
+
+interface PutBack {
+  readonly session: ClaimedSession;
+  readonly upstreamFailures: number;
+  readonly checkCount: number;
+  readonly delayMs: number;
+  readonly events: readonly OutboxEvent[];
+}
+
+type JournalRow = { runId: string; step: number; callId: string; kind: 'turn' | 'result'; body: JournalEntry };
+
+/** Sessions and their journals. */
+export class SessionStore {
+  readonly #db: Database;
+  readonly #relay: Relay;
+  readonly #leaseMs: number;
+  /** Ends a turn; false when the session is no longer this worker's. */
+  readonly commit: (ending: Ending) => Promise<boolean>;
+  /** Puts a held session back without a turn; false when it is no longer this worker's. */
+  readonly putBack: (row: PutBack) => Promise<boolean>;
+  /** The journal of a session, in order. */
+  readonly journal: (runId: string) => Promise<JournalEntry[]>;
+  /** Notes that a session's first turn begins. */
+  readonly started: (event: OutboxEvent) => Promise<void>;
+
+  constructor(db: Database, relay: Relay, leaseMs: number) {
+    this.#db = db;
+    this.#relay = relay;
+    this.#leaseMs = leaseMs;
+    this.commit = flusher<Ending, boolean>((endings) => this.#commitMany(endings));
+    this.putBack = flusher<PutBack, boolean>((rows) => this.#putBackMany(rows));
+    this.journal = flusher<string, JournalEntry[]>((runIds) => this.#journals(runIds));
+    this.started = flusher<OutboxEvent>((events) => this.#startedMany(events));
+  }
+
+  /** Inserts sessions; known ones are skipped. Returns the new ones and whether they were claimed. */
+  async insert(sessions: readonly NewSession[], events: readonly OutboxEvent[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
+    const rows = await this.#db.query<ClaimedSession & { claimed: boolean }>(INSERT, [JSON.stringify(sessions), outboxJson(events), this.#leaseMs]);
+    const begun = new Set(rows.filter((row) => row.claimed).map((row) => row.runId));
+    this.#relay.hand(events.filter((event) => begun.has(event.ref)));
+    return rows;
+  }
+
+  /** Stores tool results; returns the sessions whose last awaited result came. */
+  results(results: readonly ArrivedResult[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
+    const rows = results.map(({ runId, step, callId, result, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result } }));
+    return this.#db.query(RESULTS, [JSON.stringify(rows), this.#leaseMs]);
+  }
+
+  /** Stops sessions for good. */
+  stop(sessions: readonly Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'pool' | 'engine' | 'traceparent'>[]): Promise<StoppedSession[]> {
+    const unique = [...new Map(sessions.map((session) => [session.runId, session])).values()];
+    return this.#db.query(STOP, [JSON.stringify(unique)]);
+  }
+
+  /** Stores events that belong to no other write. */
+  async emit(events: readonly OutboxEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    await this.#db.query(EMIT, [outboxJson(events)]);
+    this.#relay.hand(events);
+  }
+
+  /** Sessions by id. */
+  load(runIds: readonly string[]): Promise<Session[]> {
+    return this.#db.query<Session>(LOAD, [runIds]);
+  }
+
+  async #commitMany(endings: readonly Ending[]): Promise<boolean[]> {
+    const rows = endings.map(({ session, end, next }) => ({
+      runId: session.runId,
+      epoch: session.epoch,
+      next,
+      step: session.step + 1,
+      pending: end.commands.length,
+      calls: end.commands.map((command) => command.callId),
+      usage: end.usage,
+      outcome: end.outcome,
+      delayMs: checkDelayMs(0),
+    }));
+    const journal = endings.flatMap(({ session: { runId }, end }) => [
+      { runId, step: end.entry.step, callId: '', kind: 'turn', body: end.entry },
+      ...end.results.map((result) => ({ runId, step: result.step, callId: result.callId, kind: 'result', body: result })),
+    ]);
+    return this.#write(COMMIT, endings, [JSON.stringify(rows), outboxJson(endings.flatMap((ending) => ending.events)), JSON.stringify(journal)]);
+  }
+
+  #putBackMany(rows: readonly PutBack[]): Promise<boolean[]> {
+    const input = rows.map(({ session, ...row }) => ({ runId: session.runId, epoch: session.epoch, upstreamFailures: row.upstreamFailures, checkCount: row.checkCount, delayMs: row.delayMs }));
+    return this.#write(PUT_BACK, rows, [JSON.stringify(input), outboxJson(rows.flatMap((row) => row.events))]);
+  }
+
+  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutboxEvent[] }[], params: string[]): Promise<boolean[]> {
+    const written = new Set((await this.#db.query<{ id: string }>(statement, params)).map((row) => row.id));
+    this.#relay.hand(rows.flatMap((row) => row.events).filter((event) => written.has(event.ref)));
+    return rows.map((row) => written.has(row.session.runId));
+  }
+
+  async #startedMany(events: readonly OutboxEvent[]): Promise<undefined[]> {
+    const written = new Set((await this.#db.query<{ id: string }>(STARTED, [events.map((event) => event.ref), outboxJson(events)])).map((row) => row.id));
+    this.#relay.hand(events.filter((event) => written.has(event.ref)));
+    return events.map(() => undefined);
+  }
+
+  async #journals(runIds: readonly string[]): Promise<JournalEntry[][]> {
+    const rows = await this.#db.query<JournalRow>(JOURNAL, [runIds]);
+    const byRun = Map.groupBy(rows, (row) => row.runId);
+    return runIds.map((runId) => (byRun.get(runId) ?? []).map((row) => row.body));
+  }
+
+  /** Turns' usage since a time, in pages. */
+  async usageSince(sinceMs: number, cursor: string | undefined, limit: number): Promise<{ events: UsageRecorded[]; nextCursor: string | null }> {
+    const [at, runId, step] = cursor === undefined ? [new Date(Date.now() - sinceMs).toISOString(), '', -1] : (JSON.parse(cursor) as [string, string, number]);
+    const rows = await this.#db.query<Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'engine'> & { step: number; body: TurnEntry; recordedAt: Date }>(USAGE_SINCE, [at, runId, step, limit]);
+    const last = rows.at(-1);
+    const nextCursor = rows.length === limit && last ? JSON.stringify([last.recordedAt.toISOString(), last.runId, last.step]) : null;
+    return { events: rows.map((row) => usageOf(row, row.body, row.recordedAt)), nextCursor };
+  }
+
+  /** Deletes a batch of sessions that ended long ago; returns how many. */
+  async forget(days: number, limit: number): Promise<number> {
+    return (await this.#db.query(FORGET, [days, limit])).length;
+  }
+}

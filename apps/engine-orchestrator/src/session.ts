@@ -1,0 +1,78 @@
+import type { RunOutcome, RunRequest, StepUsage, ToolResult } from '@nightshift/contracts';
+
+/** One tool call that a turn asked for. */
+export interface JournalCall {
+  /** Ours: the tool's `Idempotency-Key`. */
+  readonly callId: string;
+  /** The model's own id of the call, unique within the turn. */
+  readonly modelCallId: string;
+  readonly name: string;
+  /** As the model sent it; may be broken JSON. */
+  readonly arguments: string;
+}
+
+/** One model turn as it is remembered. */
+export interface TurnEntry {
+  readonly kind: 'turn';
+  readonly step: number;
+  readonly content: string;
+  readonly reasoning?: string;
+  readonly calls: readonly JournalCall[];
+  readonly usage: StepUsage;
+  readonly costMicroUsd: number;
+}
+
+/** What a tool call of a turn answered. */
+export interface ResultEntry {
+  readonly kind: 'result';
+  readonly step: number;
+  readonly callId: string;
+  readonly result: ToolResult;
+}
+
+/** One line of a session's append-only journal. */
+export type JournalEntry = TurnEntry | ResultEntry;
+
+/** A run as the engine drives it. */
+export interface Session {
+  readonly runId: string;
+  readonly orgId: string;
+  readonly apiKeyId: string;
+  readonly pool: string;
+  readonly engine: string;
+  readonly request: RunRequest;
+  readonly traceparent: string | undefined;
+  readonly state: 'active' | 'done';
+  /** Turns committed so far; the next turn has this number. */
+  readonly step: number;
+  /** Tool results that the last turn still waits for. */
+  readonly pending: number;
+  /** Ids of the calls of the last turn. */
+  readonly calls: readonly string[] | null;
+  readonly usage: StepUsage;
+  readonly outcome: RunOutcome | null;
+  /** Failures of the upstream since the last turn. */
+  readonly upstreamFailures: number;
+  readonly checkCount: number;
+  readonly started: boolean;
+}
+
+/** The sum of two usages. */
+export function addUsage(a: StepUsage, b: StepUsage): StepUsage {
+  const toolCalls: Record<string, number> = { ...a.toolCalls };
+  for (const [name, count] of Object.entries(b.toolCalls)) toolCalls[name] = (toolCalls[name] ?? 0) + count;
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
+    toolCalls,
+  };
+}
+
+const CHECK_FIRST_MS = 30_000;
+const CHECK_MAX_MS = 600_000;
+
+/** How long a session waits for tool results before it asks for them again: 30 s, doubling to 10 min. */
+export function checkDelayMs(checkCount: number): number {
+  return Math.min(CHECK_MAX_MS, CHECK_FIRST_MS * 2 ** Math.min(checkCount, 10));
+}

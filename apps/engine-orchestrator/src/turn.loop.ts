@@ -1,0 +1,178 @@
+import type { RunOutcome } from '@nightshift/contracts';
+import { type Hints, workChannel } from '@nightshift/run-stream';
+import { type Held, isInfrastructure, Worker, type WorkObserver } from '@nightshift/postgres';
+import type { Database } from '@nightshift/postgres';
+import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
+import { backoffMs, newId } from '@nightshift/std';
+import { callEvents, startedEvent, turnEvents } from './engine-events.ts';
+import { ModelError } from './model-error.ts';
+import { promptOf } from './prompt.ts';
+import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
+import { SESSIONS } from './session.sql.ts';
+import type { ClaimedSession, SessionStore } from './session.store.ts';
+import { failure, missingCommands, next, type TurnEnd } from './turn.ts';
+import type { Upstreams } from './upstreams.client.ts';
+
+/** What the loop works with. */
+export interface TurnLoopOptions {
+  readonly db: Database;
+  readonly sessions: SessionStore;
+  readonly upstreams: Upstreams;
+  readonly hints: Hints;
+  readonly pool: string;
+  readonly slots: number;
+  readonly leaseMs: number;
+  readonly observer: WorkObserver;
+  readonly log: Logger;
+}
+
+const ATTEMPTS_MAX = 5;
+const UPSTREAM_TRIES_MAX = 10;
+const UPSTREAM_BACKOFF = { firstMs: 500, maxMs: 30_000 };
+const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
+const STOP_CHANNEL = 'nightshift.stop';
+
+/** Makes turns: prompt → model → decide → commit, under a lease, as many as there are slots. */
+export class TurnLoop {
+  readonly #options: TurnLoopOptions;
+  readonly #worker: Worker<ClaimedSession>;
+  readonly #channel: string;
+
+  constructor(options: TurnLoopOptions) {
+    this.#options = options;
+    this.#channel = workChannel('turn', options.pool);
+    this.#worker = new Worker<ClaimedSession>({
+      db: options.db,
+      table: SESSIONS,
+      pool: options.pool,
+      slots: options.slots,
+      laneMax: options.slots,
+      leaseMs: options.leaseMs,
+      observer: options.observer,
+      run: (session, held) => this.#run(session, held),
+    });
+  }
+
+  start(): void {
+    this.#options.hints.listen(this.#channel, () => this.#worker.wake());
+    this.#options.hints.listen(STOP_CHANNEL, (runId) => this.#worker.abort(runId, 'stopped'));
+    this.#worker.startLoop();
+  }
+
+  /** Runs a statement that makes sessions due, letting it claim as many as there are free slots; the rest is hinted at. */
+  async begin<Row extends ClaimedSession & { claimed: boolean }>(wanted: number, write: (granted: number) => Promise<Row[]>): Promise<Row[]> {
+    const granted = this.#worker.reserve(wanted);
+    let rows: Row[] = [];
+    try {
+      rows = await write(granted);
+    } finally {
+      this.#worker.start(rows.filter((row) => row.claimed), granted);
+    }
+    if (rows.some((row) => !row.claimed)) {
+      this.#worker.wake();
+      this.#options.hints.send(this.#channel, '');
+    }
+    return rows;
+  }
+
+  /** Aborts the turn of a session that was stopped, wherever it runs. */
+  stop(runId: string): void {
+    this.#worker.abort(runId, 'stopped');
+    this.#options.hints.send(STOP_CHANNEL, runId);
+  }
+
+  refuse(): void {
+    this.#worker.refuse();
+  }
+
+  drain(hurry: AbortSignal): Promise<void> {
+    return this.#worker.drain(hurry);
+  }
+
+  async #run(claimed: ClaimedSession, held: Held): Promise<void> {
+    if (!claimed.started) await this.#patiently(() => this.#options.sessions.started(startedEvent(claimed)), held);
+    if (claimed.pending > 0) return this.#askAgain(claimed, held);
+    let session = claimed;
+    let journal = session.step === 0 ? [] : await this.#patiently(() => this.#options.sessions.journal(session.runId), held);
+    for (;;) {
+      const end = await this.#turn(session, journal, held);
+      if (!end) return;
+      const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
+      const events = turnEvents(session, end, new Date());
+      const committed = await this.#patiently(() => this.#options.sessions.commit({ session, end, next: onward, events }), held);
+      if (!committed || onward !== 'turn') return;
+      session = { ...session, step: session.step + 1, usage: end.usage, upstreamFailures: 0 };
+      journal = [...journal, end.entry, ...end.results];
+    }
+  }
+
+  /** One model turn, or undefined when the session was put back or is no longer ours. */
+  async #turn(session: ClaimedSession, journal: readonly JournalEntry[], held: Held): Promise<TurnEnd | undefined> {
+    const { upstreams } = this.#options;
+    const engine = upstreams.engine(session.engine);
+    if (session.attempts > ATTEMPTS_MAX) return giveUp(session, failure('worker_lost', `The run was given up after ${ATTEMPTS_MAX} workers were lost while making the same turn.`));
+    if (!engine) return giveUp(session, failure('engine_error', `The engine "${session.engine}" is no longer in the catalogue.`));
+    const startedAt = performance.now();
+    const note = (outcome: string, facts: object): void => {
+      const durationMs = Math.round(performance.now() - startedAt);
+      metrics.turnDuration.observe({ outcome }, durationMs / 1000);
+      this.#options.log.info({ ...idsOf(session), step: session.step, attempt: session.attempts, durationMs, queueAgeMs: Math.round(session.queueAgeMs), status: outcome, ...facts }, 'turn');
+    };
+    try {
+      const { client, model } = upstreams.pick(engine, session.upstreamFailures);
+      const request = promptOf(session, journal, model);
+      const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'gen_ai.request.model': model };
+      const reply = await withSpan('model turn', { parent: session.traceparent, kind: 'client', attributes }, (traceparent) => client.complete(request, { signal: held.signal, traceparent }));
+      const end = next(session, journal, reply, engine, reply.toolCalls.map(() => newId('call')));
+      note(end.outcome?.status ?? 'tool_calls', { inputTokens: reply.usage.inputTokens, outputTokens: reply.usage.outputTokens, toolCalls: end.entry.calls.length });
+      return end;
+    } catch (err) {
+      if (held.signal.aborted) return void note('aborted', { errorCode: 'aborted' });
+      if (!(err instanceof ModelError)) throw err;
+      note('upstream_error', { errorCode: err.code, upstreamStatus: err.status });
+      return this.#afterModelError(session, err, held);
+    }
+  }
+
+  async #afterModelError(session: ClaimedSession, err: ModelError, held: Held): Promise<TurnEnd | undefined> {
+    const upstreamFailures = session.upstreamFailures + 1;
+    if (!err.isRetryable || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(err.code, err.message, { upstreamStatus: err.status, tries: upstreamFailures }));
+    metrics.retries.inc({ work: 'turn' });
+    const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, upstreamFailures));
+    await this.#patiently(() => this.#options.sessions.putBack({ session, upstreamFailures, checkCount: session.checkCount, delayMs, events: [] }), held);
+    setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
+    return undefined;
+  }
+
+  /** Tool results are overdue: their calls are commanded again, under the same ids. */
+  async #askAgain(session: ClaimedSession, held: Held): Promise<void> {
+    const journal = await this.#patiently(() => this.#options.sessions.journal(session.runId), held);
+    const commands = missingCommands(session, journal);
+    this.#options.log.warn({ ...idsOf(session), step: session.step, calls: commands.length, checkCount: session.checkCount }, 'tool results are overdue; asking again');
+    const checkCount = session.checkCount + 1;
+    await this.#patiently(() => this.#options.sessions.putBack({ session, upstreamFailures: session.upstreamFailures, checkCount, delayMs: checkDelayMs(checkCount), events: callEvents(session, session.step - 1, commands) }), held);
+  }
+
+  /** A turn is dear: its commit waits for a database that is away, for as long as the session is ours. */
+  async #patiently<T>(work: () => Promise<T>, held: Held): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work();
+      } catch (err) {
+        if (!isInfrastructure(err) || held.signal.aborted) throw err;
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, attempt)));
+      }
+    }
+  }
+}
+
+function giveUp(session: Session, outcome: RunOutcome): TurnEnd {
+  const nothing = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
+  const entry: TurnEntry = { kind: 'turn', step: session.step, content: '', calls: [], usage: nothing, costMicroUsd: 0 };
+  return { entry, results: [], commands: [], usage: session.usage, outcome };
+}
+
+function idsOf(session: Session): { runId: string; orgId: string; traceId: string | undefined } {
+  return { runId: session.runId, orgId: session.orgId, traceId: session.traceparent === undefined ? undefined : traceIdOf(session.traceparent) };
+}
+
