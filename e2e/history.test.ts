@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   checkEffects, checkNoRunUnknown, checkOneTerminalState, checkProgress, checkUsage, checkWebhooks, judge, usageOfRuns,
 } from './history.ts';
-import type { Accepted, Arrival, Effect, History, HistoryEvent, Observed } from './history.ts';
+import type { Accepted, Arrival, Effect, History, HistoryEvent, Observed, RunObject } from './history.ts';
 
 const usage = { inputTokens: 10, outputTokens: 4, toolCalls: { lookup: 1 } };
 const accepted: Accepted = { kind: 'accepted', atMs: 0, runId: 'run_1', marker: 'm1', requestKey: 'k1', callbackUrl: 'http://hook/1' };
@@ -71,6 +71,17 @@ describe('one terminal state', () => {
   test('a detail that changes after the end is a fault', () => {
     const more = { ...succeeded, run: { runId: 'run_1', status: 'succeeded', usage: { ...usage, inputTokens: 11 } } };
     expect(checkOneTerminalState([...good, more])).toHaveLength(1);
+  });
+
+  test('usage that comes after a cancel is none, but only once and with nothing else', () => {
+    const canceled = { runId: 'run_1', status: 'canceled', updatedAt: 't1' };
+    const told = { ...canceled, updatedAt: 't2', usage };
+    const look = (run: RunObject): Observed => ({ ...succeeded, run });
+    expect(checkOneTerminalState([accepted, look(canceled), look(told), look(told)])).toEqual([]);
+    expect(usageOfRuns([accepted, look(canceled), look(told)])).toMatchObject({ inputTokens: 10, runs: 1 });
+    expect(checkOneTerminalState([accepted, look(canceled), look(told), look({ ...told, usage: {} })])).toHaveLength(1);
+    expect(checkOneTerminalState([accepted, look(canceled), look(told), look(canceled)])).toHaveLength(1);
+    expect(checkOneTerminalState([accepted, look(canceled), look({ ...told, status: 'succeeded' })])).toHaveLength(1);
   });
 
   test('another run in the answer is a fault', () => {

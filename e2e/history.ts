@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 export type RunObject = {
   runId: string;
   status: string;
+  updatedAt?: string;
   usage?: { inputTokens?: number; outputTokens?: number; toolCalls?: Record<string, number> };
 };
 
@@ -60,26 +61,36 @@ function of<K extends HistoryEvent['kind']>(history: History, kind: K): Extract<
   return history.filter((event): event is Extract<HistoryEvent, { kind: K }> => event.kind === kind);
 }
 
-/** The final object of each run that was seen in a terminal state; the first such sight counts. */
+/** What a run may not change once it is terminal: all of it, but a run that was stopped learns only then what it has used. */
+function settledPart(run: RunObject): Partial<RunObject> {
+  const { usage: _, updatedAt: __, ...rest } = run;
+  return rest;
+}
+
+function isSameEnd(before: RunObject, after: RunObject): boolean {
+  return before.usage ? isDeepStrictEqual(before, after) : isDeepStrictEqual(settledPart(before), settledPart(after));
+}
+
+/** The final object of each run that was seen in a terminal state, with its usage as soon as that was seen. */
 export function finals(history: History): Map<string, RunObject> {
   const seen = new Map<string, RunObject>();
   for (const { runId, run } of of(history, 'observed')) {
-    if (run && isTerminal(run.status) && !seen.has(runId)) seen.set(runId, run);
+    if (run && isTerminal(run.status) && !seen.get(runId)?.usage) seen.set(runId, run);
   }
   return seen;
 }
 
-/** Every accepted run was seen terminal, and what was seen then is what every later look shows. */
+/** Every accepted run was seen terminal, and what was seen then is what every later look shows; only its usage may come later, once. */
 export function checkOneTerminalState(history: History): string[] {
   const seen = new Map<string, RunObject>();
   const faults: string[] = [];
   for (const { runId, run, httpStatus } of of(history, 'observed')) {
-    const final = seen.get(runId);
     if (!run) continue;
+    const final = seen.get(runId);
     if (run.runId !== runId) faults.push(`${runId}: a look at it (HTTP ${httpStatus}) showed ${run.runId}`);
-    if (final && !isDeepStrictEqual(final, run)) {
+    if (final && !isSameEnd(final, run)) {
       faults.push(`${runId}: changed after it was terminal, ${JSON.stringify(final)} became ${JSON.stringify(run)}`);
-    } else if (!final && isTerminal(run.status)) seen.set(runId, run);
+    } else if (isTerminal(run.status)) seen.set(runId, run);
   }
   for (const runId of new Set(of(history, 'accepted').map((event) => event.runId))) {
     if (!seen.has(runId)) faults.push(`${runId}: was accepted and never seen in a terminal state`);

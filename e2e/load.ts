@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Api, Reply, RunPage } from './api.client.ts';
 import type { History, HistoryEvent, UsageRead } from './history.ts';
-import { checkUsage, checkWebhooks, isTerminal } from './history.ts';
+import { checkUsage, checkWebhooks, finals, isTerminal } from './history.ts';
 import { leaseMs } from './product.ts';
 import type { Script } from './request.ts';
 import { functionTool, request } from './request.ts';
@@ -105,6 +105,12 @@ async function seeEverything(
     cursor = body.nextCursor;
   }
   history.push({ kind: 'listed', atMs: Date.now(), runIds });
+  const lookAgain = async () => {
+    const final = finals(history);
+    for (const runId of known) if (!final.get(runId)?.usage) await look(runId);
+    return known.every((runId) => finals(history).get(runId)?.usage);
+  };
+  await holds(lookAgain, { timeoutMs: 10_000, everyMs: 250 });
   for (const runId of known) await look(runId);
   const read = async (): Promise<UsageRead> => ({ kind: 'usage', atMs: Date.now(), total: (await api.usage()).body.total });
   await holds(async () => checkUsage([...history, await read()]).length === 0, { timeoutMs: 10_000, everyMs: 250 });

@@ -123,7 +123,7 @@ export async function stop(state: ProductState): Promise<void> {
   if (isAlive(state.pid)) process.kill(state.pid, 'SIGTERM');
   const alive = () => [...pids].filter(([, pid]) => isAlive(pid));
   try {
-    await until(() => alive().length === 0, { timeoutMs: 30_000, everyMs: 50, what: () => alive().map(([name]) => name).join(', ') });
+    await until(() => alive().length === 0, { timeoutMs: 45_000, everyMs: 50, what: () => alive().map(([name]) => name).join(', ') });
     rmSync(state.dataDir, { recursive: true, force: true });
   } catch (err) {
     for (const [, pid] of alive()) process.kill(pid, 'SIGKILL');
