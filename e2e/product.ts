@@ -15,7 +15,10 @@ export const shapes = (process.env['SHAPES'] ?? 'standalone,cluster').split(',')
 /** Short, so that a test sees a lease run out; the same in every test that counts with it. */
 export const leaseMs = 3000;
 
-/** What is known of a product that runs; it is kept in a file, because test files share products and not memory. */
+/**
+ * What is known of a product that runs; it is kept in a file, because test files share products and not memory.
+ * Without an `apiKey` the product makes its own secrets, and with the `modelPort` 0 the offline engine answers.
+ */
 export type ProductState = {
   shape: Shape;
   pid: number;
@@ -58,11 +61,8 @@ export function launch(state: ProductState): ProductState {
       PORT: String(state.port),
       ADMIN_PORT: String(state.adminPort),
       DATA_DIR: state.dataDir,
-      BOOTSTRAP_API_KEY: state.apiKey,
-      ADMIN_TOKEN: state.adminToken,
-      UPSTREAM_BASE_URL: `http://127.0.0.1:${state.modelPort}/v1`,
-      UPSTREAM_API_KEY: 'upstream-key',
-      UPSTREAM_MODEL: 'fake-model',
+      ...(state.apiKey && { BOOTSTRAP_API_KEY: state.apiKey, ADMIN_TOKEN: state.adminToken }),
+      ...(state.modelPort && { UPSTREAM_BASE_URL: `http://127.0.0.1:${state.modelPort}/v1`, UPSTREAM_API_KEY: 'upstream-key', UPSTREAM_MODEL: 'fake-model' }),
       EGRESS_ALLOW: '127.0.0.0/8',
       WEBHOOK_RETRY_SECONDS: '1,1,2,2,4,4,8,8,16,16',
       WORK_LEASE_MS: String(leaseMs),
@@ -92,6 +92,11 @@ export async function newState(shape: Shape): Promise<ProductState> {
   };
 }
 
+/** All that the product has printed since it was first launched. */
+export function outputOf({ dataDir }: ProductState): string {
+  return readFileSync(join(dataDir, 'e2e.log'), 'utf8');
+}
+
 export type Readiness = { httpStatus: number; status?: string; missing?: string[] };
 
 /** What `/ready` of the gateway says; httpStatus 0 when nobody answers. */
@@ -106,7 +111,7 @@ export async function readiness({ port }: ProductState): Promise<Readiness> {
 
 /** Waits until the product answers and misses nothing; fails at once, with its last words, when its process is gone. */
 export async function ready(state: ProductState, timeoutMs = 120_000): Promise<void> {
-  const lastWords = () => readFileSync(join(state.dataDir, 'e2e.log'), 'utf8').slice(-4000);
+  const lastWords = () => outputOf(state).slice(-4000);
   let last: Readiness = { httpStatus: 0 };
   await until(async () => {
     if (!isAlive(state.pid)) throw new Error(`${entry[state.shape]} has ended:\n${lastWords()}`);
