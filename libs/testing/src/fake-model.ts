@@ -32,10 +32,12 @@ const now = () => performance.timeOrigin + performance.now();
 
 /**
  * An OpenAI-compatible upstream that does what the instructions say (see `FakeScript`) and keeps a record of it, which
- * is also to be had over HTTP: `GET /record`, `DELETE /record`. `port` 0 (the default) takes any free one.
+ * is also to be had over HTTP: `GET /record`, `DELETE /record`, and `GET /answers`, which stays open and gives the
+ * name of each run on a line of its own when its answer is out. `port` 0 (the default) takes any free one.
  */
 export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
   const runs = new Map<string, FakeModelRun>();
+  const listeners = new Set<ServerResponse>();
   let recent: { headers: Record<string, unknown>; body: FakeRequest }[] = [];
   const totals = { requests: 0, inFlight: 0, inFlightMax: 0, aborted: 0 };
 
@@ -46,7 +48,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
     Object.assign(totals, { requests: 0, inFlightMax: totals.inFlight, aborted: 0 });
   };
 
-  const begin = (script: FakeScript, res: ServerResponse): FakeModelRun => {
+  const begin = (script: FakeScript, turn: FakeTurn, res: ServerResponse): FakeModelRun => {
     const atMs = now();
     const run = runs.get(script.run) ?? { run: script.run, requests: 0, answered: 0, aborted: 0, firstAtMs: atMs, lastAtMs: atMs };
     runs.set(script.run, run);
@@ -59,6 +61,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
       totals.inFlight -= 1;
       if (res.writableFinished) {
         run.answered += 1;
+        if (turn.calls.length === 0) for (const listener of listeners) listener.write(`${script.run}\n`);
       } else {
         run.aborted += 1;
         totals.aborted += 1;
@@ -72,7 +75,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
     if (recent.length >= 2 * recentMax) recent = recent.slice(-recentMax);
     const script = scriptOf(body);
     const turn = nextTurn(script, body);
-    const run = begin(script, res);
+    const run = begin(script, turn, res);
     const isFaulty = script.fault !== null && turn.index === script.faultTurn && run.requests - turn.index <= script.fault.times;
     const answer = (): void => (isFaulty ? goWrong(script, res) : reply(script, turn, body, res));
     if (script.delay > 0) setTimeout(answer, script.delay);
@@ -83,6 +86,11 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
     if (req.url === '/record') {
       if (req.method === 'DELETE') reset();
       res.setHeader('content-type', 'application/json').end(JSON.stringify(record()));
+      return;
+    }
+    if (req.url === '/answers') {
+      listeners.add(res.once('close', () => listeners.delete(res)));
+      res.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders();
       return;
     }
     if (req.method !== 'POST') {

@@ -68,6 +68,15 @@ describe('the fake model', () => {
     expect((await turn(fake, [{ role: 'user', content: '[[run:b hang:1 answer:late]]' }])).content).toBe('late');
   });
 
+  test('tells whoever listens which runs it has answered, and not of their tool turns', async () => {
+    const fake = await model();
+    const lines = (await fetch(`${fake.url}/answers`)).body!.pipeThrough(new TextDecoderStream()).getReader();
+    await turn(fake, [{ role: 'user', content: '[[run:a tools:1]]' }]);
+    await turn(fake, [{ role: 'user', content: '[[run:b]]' }]);
+    expect((await lines.read()).value).toBe('b\n');
+    await lines.cancel();
+  });
+
   test('answers what a hostile model might', async () => {
     const fake = await model();
     expect((await turn(fake, [{ role: 'user', content: '[[big:4000000]]' }])).content).toHaveLength(4_000_000);
