@@ -30,9 +30,9 @@ export function turnEvents(session: Session, end: TurnEnd, recordedAt: Date): Ou
 }
 
 /** Orders to call tools for the turn `step`. */
-export function callEvents(session: Of, step: number, commands: readonly Command[]): OutboxEvent[] {
+export function callEvents(session: Of & Pick<Session, 'request'>, step: number, commands: readonly Command[]): OutboxEvent[] {
   return commands.map(({ callId, tool, arguments: args }) =>
-    commanded(session, { command: 'call', callId, runId: session.runId, orgId: session.orgId, pool: session.pool, step, ...(fits({ tool, args }) && { tool, arguments: args }) }),
+    commanded(session, { command: 'call', callId, runId: session.runId, orgId: session.orgId, pool: session.pool, step, egressAllow: session.request.egressAllow ?? [], ...(fits({ tool, args }) && { tool, arguments: args }) }),
   );
 }
 

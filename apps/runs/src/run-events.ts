@@ -40,7 +40,7 @@ export function finishedEvent(run: Run): RunFinished {
     apiKeyId: run.apiKeyId,
     engine: run.engine,
     status: run.status,
-    ...(run.callbackUrl !== null && { callbackUrl: run.callbackUrl }),
+    ...(run.callbackUrl !== null && { callbackUrl: run.callbackUrl, egressAllow: [...run.egressAllow] }),
     ...(run.usage && { usage: run.usage }),
     createdAt: run.createdAt.toISOString(),
     ...(run.startedAt && { startedAt: run.startedAt.toISOString() }),

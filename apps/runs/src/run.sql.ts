@@ -1,7 +1,7 @@
 import { outboxCte, statement } from '@nightshift/postgres';
 
 const COLUMNS = `r.id, r.org_id as "orgId", r.api_key_id as "apiKeyId", r.pool, r.engine, r.status, r.version, r.timeout_ms as "timeoutMs",
-  r.callback_url as "callbackUrl", r.response_content as "responseContent", r.answer_encoding as "answerEncoding", r.metadata, r.traceparent,
+  r.callback_url as "callbackUrl", r.egress_allow as "egressAllow", r.response_content as "responseContent", r.answer_encoding as "answerEncoding", r.metadata, r.traceparent,
   r.result, r.error, r.usage, r.created_at as "createdAt", r.started_at as "startedAt", r.completed_at as "completedAt",
   r.deadline_at as "deadlineAt", r.check_at as "checkAt", r.check_count as "checkCount"`;
 
@@ -10,7 +10,7 @@ export const CREATE = statement(
   'runs.create',
   `with input as (
      select * from json_to_recordset($1::json) as x(id text, "orgId" text, "apiKeyId" text, pool text, engine text, request json, "timeoutMs" int,
-       "callbackUrl" text, "responseContent" text, "answerEncoding" text, metadata json, traceparent text, "queueLimitMs" int, "checkMs" int,
+       "callbackUrl" text, "egressAllow" json, "responseContent" text, "answerEncoding" text, metadata json, traceparent text, "queueLimitMs" int, "checkMs" int,
        route text, key text, "bodyHash" text) order by id
    ), keys as (
      insert into runs.idempotency_keys as k (org_id, route, key, run_id, body_hash)
@@ -19,9 +19,9 @@ export const CREATE = statement(
        where k.created_at < now() - interval '24 hours'
      returning run_id
    ), written as (
-     insert into runs.runs (id, org_id, api_key_id, pool, engine, request, timeout_ms, callback_url, response_content, answer_encoding, metadata,
+     insert into runs.runs (id, org_id, api_key_id, pool, engine, request, timeout_ms, callback_url, egress_allow, response_content, answer_encoding, metadata,
        traceparent, deadline_at, check_at, due_at)
-     select id, "orgId", "apiKeyId", pool, engine, request, "timeoutMs", "callbackUrl", "responseContent", "answerEncoding", metadata,
+     select id, "orgId", "apiKeyId", pool, engine, request, "timeoutMs", "callbackUrl", coalesce("egressAllow", '[]'), "responseContent", "answerEncoding", metadata,
        traceparent, now() + "queueLimitMs" * interval '1 ms', now() + "checkMs" * interval '1 ms', now() + "checkMs" * interval '1 ms'
      from input where key is null or id in (select run_id from keys)
      on conflict (id) do nothing

@@ -44,6 +44,7 @@ export class RunStore {
       ...run,
       id: run.runId,
       ...run.idempotency,
+      egressAllow: run.request.egressAllow,
       queueLimitMs: QUEUE_LIMIT_MS,
       checkMs: checkDelayMs(0),
     }));

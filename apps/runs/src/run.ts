@@ -13,6 +13,8 @@ export interface Run {
   readonly version: number;
   readonly timeoutMs: number;
   readonly callbackUrl: string | null;
+  /** Ranges that the organisation's webhooks may reach although they are not public. */
+  readonly egressAllow: readonly string[];
   readonly responseContent: 'full' | 'answer_only';
   readonly answerEncoding: AnswerEncoding;
   readonly metadata: Record<string, unknown> | null;

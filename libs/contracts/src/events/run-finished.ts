@@ -20,6 +20,7 @@ export const RunFinished = z.object({
   engine: z.string(),
   status: RunStatus,
   callbackUrl: z.string().optional(),
+  egressAllow: z.array(z.string()).optional().describe('CIDRs that the organisation may reach besides the operator’s.'),
   usage: StepUsage.optional().describe('Absent when the run was stopped before the engine reported it.'),
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().optional(),

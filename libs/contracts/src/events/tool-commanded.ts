@@ -10,6 +10,7 @@ const call = z.object({
   step: z.number().int().describe('The turn that asked for it.'),
   tool: SealedTool.optional().describe('Absent, like the arguments, when larger than 64 KiB together: ask engine-orchestrator.'),
   arguments: z.record(z.string(), z.unknown()).optional(),
+  egressAllow: z.array(z.string()).optional().describe('CIDRs that the organisation may reach besides the operator’s.'),
 });
 
 const cancel = z.object({ command: z.literal('cancel'), callId: z.string(), runId: z.string(), orgId: z.string(), pool: z.string(), step: z.number().int() });

@@ -50,6 +50,7 @@ export const RunRequest = z
     tools: z.array(SealedTool),
     answerFormat: JsonObject.optional(),
     maxStepTokens: z.number().int().optional(),
+    egressAllow: z.array(z.string()).optional().describe('CIDRs that the organisation may reach besides the operator’s.'),
   })
   .meta({ id: 'RunRequest' });
 export type RunRequest = z.infer<typeof RunRequest>;

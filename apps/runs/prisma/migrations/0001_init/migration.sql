@@ -9,6 +9,7 @@ create table runs.runs (
   request json not null,
   timeout_ms integer not null,
   callback_url text,
+  egress_allow json not null default '[]',
   response_content text not null,
   answer_encoding text not null,
   metadata json,

@@ -1,0 +1,40 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { createEgress, HealthController } from '@nightshift/http';
+import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
+import { ReadinessChecks } from '@nightshift/runtime';
+import { observeWork, type Parts, retention, type Surroundings } from '@nightshift/service';
+import { CallConsumer, ENGINE_CLIENT } from './call.consumer.ts';
+import { CallLoop } from './call.loop.ts';
+import { CallStore } from './call.store.ts';
+import { CallsController } from './calls.controller.ts';
+import type { ToolEnvironment } from './config.ts';
+
+/** Executes tool calls; the only process that opens tool credentials. */
+@Module({})
+export class AppModule {
+  static of(environment: ToolEnvironment, around: Surroundings, parts: Parts): DynamicModule {
+    const { db, relay, onStart } = parts;
+    const { log, hints, pool, shutdown } = around;
+    const { CALL_SLOTS: slots, WORK_LEASE_MS: leaseMs } = environment;
+    const calls = new CallStore(db, relay, leaseMs);
+    const egress = createEgress({ allow: environment.EGRESS_ALLOW });
+    const loop = new CallLoop({ db, calls, egress, hints, sealPrivateKey: environment.SEAL_PRIVATE_KEY, pool, slots, laneMax: slots, leaseMs, observer: observeWork('tool_call', log), log });
+    onStart(() => loop.start());
+    onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
+    shutdown.add('refuse', 'tool calls', () => loop.refuse());
+    shutdown.add('drain', 'tool calls', (hurry) => loop.drain(hurry));
+    shutdown.add('close', 'egress', () => egress.close());
+    return {
+      module: AppModule,
+      controllers: [HealthController, CallsController, CallConsumer, DeadLettersController],
+      providers: [
+        { provide: CallStore, useValue: calls },
+        { provide: CallLoop, useValue: loop },
+        { provide: ENGINE_CLIENT, useValue: around.client('engine-orchestrator') },
+        { provide: ReadinessChecks, useValue: around.readiness },
+        { provide: DeadLetterStore, useValue: parts.deadLetters },
+        { provide: BusStrategy, useValue: parts.strategy },
+      ],
+    };
+  }
+}

@@ -1,0 +1,46 @@
+import { Controller, Inject } from '@nestjs/common';
+import { InternalCall, type ToolCall } from '@nightshift/contracts';
+import type { InternalClient } from '@nightshift/http';
+import { Consumes, type Message } from '@nightshift/messaging';
+import { type Call, laneOf } from './call.ts';
+import { CallLoop } from './call.loop.ts';
+import { CallStore, type NewCall } from './call.store.ts';
+
+/** The injection token of the client of engine-orchestrator. */
+export const ENGINE_CLIENT = Symbol('client of engine-orchestrator');
+
+/** What the engine commands: make a call, or give it up. */
+@Controller()
+export class CallConsumer {
+  constructor(
+    @Inject(CallStore) private readonly calls: CallStore,
+    @Inject(CallLoop) private readonly loop: CallLoop,
+    @Inject(ENGINE_CLIENT) private readonly engine: InternalClient,
+  ) {}
+
+  @Consumes('tool.commanded')
+  async commanded(messages: readonly Message<'tool.commanded'>[]): Promise<void> {
+    const calls: Omit<Call, 'attempts'>[] = [];
+    const cancels: Pick<Call, 'id' | 'runId' | 'orgId' | 'pool' | 'step'>[] = [];
+    await Promise.all(
+      messages.map(async ({ payload, traceparent }) => {
+        const { callId: id, runId, orgId, pool, step } = payload;
+        if (payload.command === 'cancel') cancels.push({ id, runId, orgId, pool, step });
+        else calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...(await this.#bodyOf(payload)) });
+      }),
+    );
+    if (calls.length > 0) await this.#make([...new Map(calls.map((call) => [call.id, call])).values()]);
+    if (cancels.length > 0) for (const id of await this.calls.cancel(cancels)) this.loop.cancel(id);
+  }
+
+  async #make(calls: readonly Omit<Call, 'attempts'>[]): Promise<void> {
+    const fresh = await this.loop.begin(calls.length, (granted) => this.calls.insert(calls.map((call, index): NewCall => ({ ...call, lane: laneOf(call.orgId, call.tool), claim: index < granted }))));
+    const isFresh = new Set(fresh.map((call) => call.id));
+    await this.calls.answerAgain(calls.map((call) => call.id).filter((id) => !isFresh.has(id)));
+  }
+
+  async #bodyOf(call: ToolCall): Promise<Pick<Call, 'tool' | 'arguments'>> {
+    if (call.tool && call.arguments) return { tool: call.tool, arguments: call.arguments };
+    return this.engine.call({ method: 'GET', path: `/internal/sessions/${call.runId}/calls/${call.callId}` }, InternalCall);
+  }
+}

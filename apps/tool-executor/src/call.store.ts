@@ -1,0 +1,72 @@
+import { AppError, type ToolResult } from '@nightshift/contracts';
+import { type Claimed, type Database, flusher, type OutboxEvent, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
+import { type Call, completedEvent } from './call.ts';
+import { CANCEL, COMMIT, DONE, EMIT, FORGET, INSERT } from './call.sql.ts';
+
+/** A call as a claim returns it. */
+export type ClaimedCall = Call & Claimed;
+
+/** A call to insert; `claim`: this process makes it at once. */
+export type NewCall = Omit<Call, 'attempts'> & { readonly lane: string; readonly claim: boolean };
+
+type DoneCall = Pick<Call, 'id' | 'runId' | 'pool' | 'step' | 'traceparent'> & { readonly result: ToolResult };
+
+/** Tool calls and what became of them. */
+export class CallStore {
+  readonly #db: Database;
+  readonly #relay: Relay;
+  readonly #leaseMs: number;
+  /** Ends a call; false when it is no longer this worker's. */
+  readonly commit: (ending: { call: ClaimedCall; result: ToolResult }) => Promise<boolean>;
+
+  constructor(db: Database, relay: Relay, leaseMs: number) {
+    this.#db = db;
+    this.#relay = relay;
+    this.#leaseMs = leaseMs;
+    this.commit = flusher((endings) => this.#commitMany(endings));
+  }
+
+  /** Inserts calls; known ones are skipped. Returns the new ones and whether they were claimed. */
+  insert(calls: readonly NewCall[]): Promise<(ClaimedCall & { claimed: boolean })[]> {
+    return this.#db.query(INSERT, [JSON.stringify(calls), this.#leaseMs]);
+  }
+
+  async #commitMany(endings: readonly { call: ClaimedCall; result: ToolResult }[]): Promise<boolean[]> {
+    const events = endings.map(({ call, result }) => completed({ ...call, result }));
+    const rows = endings.map(({ call, result }) => ({ id: call.id, epoch: call.epoch, result }));
+    const written = new Set((await this.#db.query<{ id: string }>(COMMIT, [JSON.stringify(rows), outboxJson(events)])).map((row) => row.id));
+    this.#relay.hand(events.filter((event) => written.has(event.ref)));
+    return endings.map(({ call }) => written.has(call.id));
+  }
+
+  /** Cancels calls for good; returns those that were not over yet. */
+  async cancel(calls: readonly Pick<Call, 'id' | 'runId' | 'orgId' | 'pool' | 'step'>[]): Promise<string[]> {
+    const unique = [...new Map(calls.map((call) => [call.id, call])).values()];
+    return (await this.#db.query<{ id: string }>(CANCEL, [JSON.stringify(unique)])).map((row) => row.id);
+  }
+
+  /** Says once more what became of calls that are done. */
+  async answerAgain(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const events = (await this.#db.query<DoneCall>(DONE, [ids])).map(completed);
+    if (events.length === 0) return;
+    await this.#db.query(EMIT, [outboxJson(events)]);
+    this.#relay.hand(events);
+  }
+
+  /** The result of a call that is done. */
+  async result(id: string): Promise<ToolResult> {
+    const [call] = await this.#db.query<DoneCall>(DONE, [[id]]);
+    if (!call) throw new AppError('not_found');
+    return call.result;
+  }
+
+  /** Deletes a batch of calls that ended long ago; returns how many. */
+  async forget(days: number, limit: number): Promise<number> {
+    return (await this.#db.query(FORGET, [days, limit])).length;
+  }
+}
+
+function completed(call: DoneCall): OutboxEvent {
+  return outboxEvent({ ref: call.id, topic: 'tool.completed', pool: call.pool, key: call.runId, payload: completedEvent(call, call.result), traceparent: call.traceparent ?? undefined });
+}

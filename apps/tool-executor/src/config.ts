@@ -1,0 +1,14 @@
+import { List } from '@nightshift/service';
+import { z } from 'zod';
+
+const CidrList = List.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a comma-separated list of CIDRs such as 127.0.0.0/8' })));
+
+/** The environment of tool-executor. */
+export const ToolEnvironment = z.object({
+  EGRESS_ALLOW: CidrList.default([]),
+  SEAL_PRIVATE_KEY: z.string({ error: 'is required: 32 bytes, base64 (X25519)' }).refine((key) => Buffer.from(key, 'base64').length === 32, { error: 'must be 32 bytes, base64' }),
+  WORK_LEASE_MS: z.coerce.number().int().min(500).default(15_000),
+  CALL_SLOTS: z.coerce.number().int().positive().default(256).describe('Tool calls in flight in this process.'),
+  RUN_RETENTION_DAYS: z.coerce.number().positive().default(30),
+});
+export type ToolEnvironment = z.infer<typeof ToolEnvironment>;
