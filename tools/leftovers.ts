@@ -13,14 +13,15 @@ function read<T>(use: () => T): T | undefined {
   }
 }
 
-/** Living processes, but this one, that inherited `mark` (NAME=value) in their environment or work below `directory`. Linux only. */
-function find(mark: string, directory: string): Leftover[] {
+/** Living processes, but this one, that inherited `mark` (NAME=value) in their environment, or work below `directory`. Linux only. */
+export function findMarked(mark: string, directory?: string): Leftover[] {
   if (process.platform !== 'linux') return [];
   const pids = readdirSync('/proc').map(Number).filter((pid) => pid > 1 && pid !== process.pid);
   return pids.flatMap((pid) => {
     const environment = read(() => readFileSync(`/proc/${pid}/environ`, 'utf8')) ?? '';
     const folder = read(() => readlinkSync(`/proc/${pid}/cwd`)) ?? '';
-    if (!environment.split('\0').includes(mark) && folder !== directory && !folder.startsWith(`${directory}/`)) return [];
+    const isInside = directory !== undefined && (folder === directory || folder.startsWith(`${directory}/`));
+    if (!isInside && !environment.split('\0').includes(mark)) return [];
     const command = (read(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').replaceAll('\0', ' ').trim();
     // A process that has ended has no command line any more; only its parent has not collected it yet.
     return command === '' ? [] : [{ pid, command: command.slice(0, 120) }];
@@ -28,21 +29,17 @@ function find(mark: string, directory: string): Leftover[] {
 }
 
 /** Waits up to `timeoutMs` for what we started to end, then kills the rest. Returns what had to be killed. */
-export async function endLeftovers(mark: string, directory: string, timeoutMs: number): Promise<Leftover[]> {
+export async function endLeftovers(mark: string, timeoutMs: number, directory?: string): Promise<Leftover[]> {
   const end = Date.now() + timeoutMs;
-  let left = find(mark, directory);
+  let left = findMarked(mark, directory);
   while (left.length > 0 && Date.now() < end) {
     await delay(100);
-    left = find(mark, directory);
+    left = findMarked(mark, directory);
   }
   const killed = left;
-  for (; left.length > 0; left = find(mark, directory)) {
+  for (; left.length > 0; left = findMarked(mark, directory)) {
     for (const { pid } of left) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch (err) {
-        if ((err as NodeJS.ErrnoException).code !== 'ESRCH') throw err;
-      }
+      read(() => process.kill(pid, 'SIGKILL'));
     }
     await delay(50);
   }

@@ -8,9 +8,6 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { runCommand } from './command.ts';
-import { startKafka } from './infrastructure/kafka.ts';
-import { startPostgres } from './infrastructure/postgres.ts';
-import { startRedis } from './infrastructure/redis.ts';
 import type { Server } from './infrastructure/server.ts';
 import { listTests, runJest } from './jest-run.ts';
 import { endLeftovers } from './leftovers.ts';
@@ -56,24 +53,10 @@ async function check(): Promise<void> {
   await step('boundaries', () => node('tools/boundaries.ts'));
 }
 
-async function startInfrastructure(): Promise<void> {
-  const keep = async (starting: Promise<Server>) => {
-    const server = await starting;
-    servers.push(server);
-    return server.address;
-  };
-  const [database, kafka, redis] = await Promise.allSettled([
-    keep(startPostgres({ dataDir: join(temporary, 'postgres') })),
-    keep(startKafka({ dataDir: join(temporary, 'kafka') })),
-    keep(startRedis({ dataDir: join(temporary, 'redis') })),
-  ]);
-  const failed = [database, kafka, redis].flatMap((result) => (result.status === 'rejected' ? [String((result.reason as Error).message)] : []));
-  if (failed.length > 0) throw new Error(failed.join('\n'));
-  Object.assign(process.env, {
-    TEST_DATABASE_URL: database.status === 'fulfilled' && database.value,
-    TEST_KAFKA_BROKERS: kafka.status === 'fulfilled' && kafka.value,
-    TEST_REDIS_URL: redis.status === 'fulfilled' && redis.value,
-  });
+// Loaded late, because it needs what the build makes.
+async function startServers(): Promise<void> {
+  const { startTestServers } = await import('./infrastructure/test-servers.ts');
+  Object.assign(process.env, await startTestServers(temporary, (server) => servers.push(server)));
 }
 
 async function runTests(name: string, flags: readonly string[]): Promise<void> {
@@ -90,7 +73,7 @@ async function run(): Promise<void> {
   if (tests.length === 0) return report(`no test file matches ${args.join(' ')}`);
   const isOf = (pattern: RegExp) => tests.some((path) => pattern.test(relative(root, path)));
   const needsServers = isOf(/^e2e\/|\/test\/|\.int\.test\.ts$/);
-  const [isReady] = await Promise.all([needsServers ? step('infrastructure', startInfrastructure) : true, isWhole ? check() : undefined]);
+  const [isReady] = await Promise.all([needsServers ? step('infrastructure', startServers) : true, isWhole ? check() : undefined]);
   if (!isReady) return;
   if (isOf(/^(?!e2e\/)/)) await runTests('unit-and-integration', ['--selectProjects', 'unit', 'integration', '--maxWorkers=2']);
   if (isOf(/^e2e\//)) await runTests('e2e', ['--selectProjects', 'e2e', '--runInBand']);
@@ -107,7 +90,7 @@ try {
   await run();
 } finally {
   await Promise.all(servers.map((server) => server.stop()));
-  const leftovers = await endLeftovers(`${markName}=${mark}`, temporary, interrupted === undefined ? 5_000 : 0);
+  const leftovers = await endLeftovers(`${markName}=${mark}`, interrupted === undefined ? 5_000 : 0, temporary);
   if (interrupted === undefined) for (const { pid, command } of leftovers) report(`a process was left running: ${pid} ${command}`);
 }
 if (sum.failed === 0 || interrupted !== undefined) rmSync(temporary, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAlive } from '../../libs/postgres/src/embedded-process.ts';
+import { isAlive } from '@nightshift/runtime';
 
 /** What is provisioned is kept here for all clones of the repository. */
 export const cacheDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'nightshift');
@@ -11,10 +11,10 @@ export const cacheDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir
  * The path of a cached folder, which `provision` fills if it is not there. It appears whole or not at all;
  * of several processes one provisions and the others wait.
  */
-export async function cached(name: string, provision: (directory: string) => Promise<void>): Promise<string> {
-  const path = join(cacheDirectory, name);
+export async function cached(name: string, provision: (directory: string) => Promise<void>, parent = cacheDirectory): Promise<string> {
+  const path = join(parent, name);
   if (existsSync(path)) return path;
-  mkdirSync(cacheDirectory, { recursive: true });
+  mkdirSync(parent, { recursive: true });
   const release = await lock(`${path}.lock`);
   try {
     if (existsSync(path)) return path;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, stablePort } from '../../libs/postgres/src/stable-port.ts';
+import { freePort, stablePort } from '@nightshift/runtime';
 import { CommandFailed, runCommand } from '../command.ts';
 import { cached } from './cache.ts';
 import { type Server, startServer } from './server.ts';

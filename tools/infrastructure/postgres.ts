@@ -1,4 +1,4 @@
-import { startEmbeddedPostgres } from '../../libs/postgres/src/embedded.ts';
+import { startEmbeddedPostgres } from '@nightshift/postgres';
 import type { Server } from './server.ts';
 
 /** The embedded PostgreSQL as one server among the others. `address` is its URL. */

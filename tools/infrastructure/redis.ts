@@ -1,7 +1,7 @@
 import { globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { stablePort } from '../../libs/postgres/src/stable-port.ts';
+import { stablePort } from '@nightshift/runtime';
 import { runCommand } from '../command.ts';
 import { cached } from './cache.ts';
 import { type Server, startServer } from './server.ts';
@@ -74,7 +74,8 @@ export async function startRedis({ dataDir, port }: { dataDir: string; port?: nu
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const own = port ?? (await stablePort(join(dataDir, 'port')));
   const config = join(dataDir, 'redis.conf');
-  const lines = ['bind 127.0.0.1', `port ${own}`, 'daemonize no', 'save ""', 'appendonly yes', 'appendfsync everysec', 'dir .'];
+  // A process title would overwrite the environment, by which a process left behind is found.
+  const lines = ['set-proc-title no', 'bind 127.0.0.1', `port ${own}`, 'daemonize no', 'save ""', 'appendonly yes', 'appendfsync everysec', 'dir .'];
   writeFileSync(config, `${lines.join('\n')}\n`);
   return startServer({
     name: 'redis',

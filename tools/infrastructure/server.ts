@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A server that this process started or adopted. */
@@ -37,7 +37,7 @@ export async function startServer(options: {
   if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) renameSync(logFile, `${logFile}.1`);
   const log = openSync(logFile, 'a', 0o600);
   const before = fstatSync(log).size;
-  const logged = () => readFileSync(logFile).subarray(before).toString();
+  const logged = () => readFrom(logFile, before);
   const child = spawn(options.command, options.args, { cwd: options.cwd, env: options.env, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   let ended: string | undefined;
@@ -65,4 +65,14 @@ export async function startServer(options: {
   }
   if (ended !== undefined || child.pid === undefined) throw new Error(`${name} ${ended}`);
   return { name, address, pid: child.pid, exited, stop };
+}
+
+function readFrom(path: string, position: number): string {
+  const file = openSync(path, 'r');
+  try {
+    const text = Buffer.alloc(Math.max(0, fstatSync(file).size - position));
+    return text.toString('utf8', 0, readSync(file, text, 0, text.length, position));
+  } finally {
+    closeSync(file);
+  }
 }

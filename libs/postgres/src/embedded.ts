@@ -4,10 +4,10 @@ import { chownSync, closeSync, constants, existsSync, mkdirSync, mkdtempSync, op
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { claimFolder, isAlive, stablePort } from '@nightshift/runtime';
 import pg from 'pg';
 import { type Account, type Binaries, findBinaries, makePrivateDirectory, serverAccount } from './embedded-account.ts';
-import { endSessions, findPostmaster, isAlive, startOfProcess, stopPostmaster } from './embedded-process.ts';
-import { stablePort } from './stable-port.ts';
+import { endSessions, findPostmaster, stopPostmaster } from './embedded-process.ts';
 
 export type EmbeddedPostgres = {
   /** Connection URL of the database `nightshift`, with the password. */
@@ -72,7 +72,7 @@ export async function startEmbeddedPostgres(options: {
   const dataDir = resolve(options.dataDir);
   const data = join(dataDir, 'data');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  claim(join(dataDir, 'owner'));
+  claimFolder(dataDir);
 
   const account = serverAccount(data);
   const binaries = findBinaries(account);
@@ -113,17 +113,6 @@ export async function startEmbeddedPostgres(options: {
     await exited;
   };
   return { url: urlOf(port, user), port, pid, exited, stop };
-}
-
-// Two living processes must not believe that the same server is theirs to stop.
-function claim(path: string): void {
-  const own = `${process.pid} ${startOfProcess(process.pid)}`;
-  const last = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  const pid = Number(last.split(' ')[0]);
-  if (last !== own && pid > 0 && isAlive(pid) && last === `${pid} ${startOfProcess(pid)}`) {
-    throw new Error(`The database in ${join(path, '..')} is used by the process ${pid}`);
-  }
-  writeFileSync(path, own, { mode: 0o600 });
 }
 
 function readPassword(dataDir: string, isInitialised: boolean): string {
