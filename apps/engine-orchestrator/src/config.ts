@@ -1,22 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { EnginesFile } from '@nightshift/contracts';
+import { JsonFile } from '@nightshift/service';
 import { z } from 'zod';
 import { type Catalogue, catalogueOf } from './catalogue.ts';
 
-function readEngines(path: string, ctx: z.RefinementCtx): EnginesFile {
-  try {
-    const parsed = EnginesFile.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-    if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) ctx.addIssue({ code: 'custom', message: `${path}: ${issue.path.join('.')}: ${issue.message}` });
-  } catch (err) {
-    ctx.addIssue({ code: 'custom', message: `${path}: ${err instanceof Error ? err.message : String(err)}` });
-  }
-  return z.NEVER;
-}
-
 /** The environment of engine-orchestrator; the gateway reads the catalogue's part too. */
 export const EngineEnvironment = z.object({
-  ENGINES_FILE: z.string().transform(readEngines).optional(),
+  ENGINES_FILE: JsonFile(EnginesFile).optional(),
   UPSTREAM_BASE_URL: z.url({ protocol: /^https?$/, error: 'must be an http or https URL such as https://host/v1' }).optional(),
   UPSTREAM_API_KEY: z.string().optional(),
   UPSTREAM_MODEL: z.string().optional(),

@@ -1,7 +1,5 @@
-import { List } from '@nightshift/service';
+import { CidrList } from '@nightshift/service';
 import { z } from 'zod';
-
-const CidrList = List.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a comma-separated list of CIDRs such as 127.0.0.0/8' })));
 
 /** The environment of tool-executor. */
 export const ToolEnvironment = z.object({

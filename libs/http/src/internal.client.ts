@@ -8,10 +8,12 @@ export interface InternalRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly traceparent?: string;
+  /** Asks once, and takes a 503 for the answer that it is. */
+  readonly once?: boolean;
 }
 
 /** How a request reaches another service: over HTTP, or by a call into the same process. */
-export type InternalTransport = (request: { method: InternalRequest['method']; path: string; headers: Record<string, string>; body?: string }) => Promise<{ status: number; body: string }>;
+export type InternalTransport = (request: { method: InternalRequest['method']; path: string; headers: Record<string, string>; body?: string; once?: boolean }) => Promise<{ status: number; body: string }>;
 
 /** Calls another service. Its errors arrive as the same `AppError`; one that cannot be reached is `service_unavailable`. */
 export class InternalClient {
@@ -28,9 +30,9 @@ export class InternalClient {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
     if (request.traceparent !== undefined) headers['traceparent'] = request.traceparent;
     if (request.body !== undefined) headers['content-type'] = 'application/json';
-    const answer = await this.#transport({ method: request.method, path: request.path, headers, ...(request.body !== undefined && { body: JSON.stringify(request.body) }) });
+    const answer = await this.#transport({ method: request.method, path: request.path, headers, ...(request.body !== undefined && { body: JSON.stringify(request.body) }), ...(request.once && { once: true }) });
     const body: unknown = answer.body === '' ? undefined : JSON.parse(answer.body);
-    if (answer.status >= 400) throw errorOf(answer.status, body);
+    if (answer.status >= 400 && !(request.once && answer.status === 503)) throw errorOf(answer.status, body);
     return schema.parse(body);
   }
 }
@@ -49,8 +51,8 @@ const HEADERS_TIMEOUT_MS = 15_000;
 export function httpTransport(baseUrls: readonly string[]): { transport: InternalTransport; close: () => Promise<void> } {
   const pools = baseUrls.map((url) => new Pool(url, { connections: 64, headersTimeout: HEADERS_TIMEOUT_MS, connect: { timeout: 2000 } }));
   let next = 0;
-  const transport: InternalTransport = async ({ method, path, headers, body }) => {
-    const until = Date.now() + RETRY_FOR_MS;
+  const transport: InternalTransport = async ({ method, path, headers, body, once }) => {
+    const until = once ? 0 : Date.now() + RETRY_FOR_MS;
     for (;;) {
       const pool = pools[next++ % pools.length] as Pool;
       try {

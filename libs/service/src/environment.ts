@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { APPS } from '@nightshift/runtime';
 import { z } from 'zod';
 
@@ -7,6 +8,23 @@ const Flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 
 /** A comma-separated list. */
 export const List = z.string().transform((text) => text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''));
+
+/** A comma-separated list of CIDRs. */
+export const CidrList = List.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a comma-separated list of CIDRs such as 127.0.0.0/8' })));
+
+/** A path to a JSON file that fits `schema`; the value is what the file holds. */
+export function JsonFile<S extends z.ZodType>(schema: S): z.ZodType<z.infer<S>, string> {
+  return z.string().transform((path, ctx): z.infer<S> => {
+    try {
+      const parsed = schema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+      if (parsed.success) return parsed.data;
+      for (const issue of parsed.error.issues) ctx.addIssue({ code: 'custom', message: `${path}: ${issue.path.join('.')}: ${issue.message}` });
+    } catch (err) {
+      ctx.addIssue({ code: 'custom', message: `${path}: ${err instanceof Error ? err.message : String(err)}` });
+    }
+    return z.NEVER;
+  });
+}
 
 /** What every process reads, in either shape. */
 export const ProcessEnvironment = z.object({

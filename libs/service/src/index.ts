@@ -1,4 +1,5 @@
-export { acceptedTokens, ClusterEnvironment, List, ProcessEnvironment } from './environment.ts';
+export { type Announcements, catchUp } from './catch-up.ts';
+export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, List, ProcessEnvironment } from './environment.ts';
 export { retention } from './retention.ts';
 export { runService } from './run-service.ts';
 export { buildService, type Parts, type Service } from './service.ts';

@@ -38,7 +38,11 @@ export interface ServiceOptions {
   readonly migrations: URL;
   /** False for a service that consumes no topic and publishes nothing. */
   readonly onBus: boolean;
+  /** False for a service that only consumes: its schema has no outbox. By default whoever is on the bus publishes. */
+  readonly publishes?: boolean;
   readonly module: (parts: Parts) => DynamicModule;
+  /** Adds routes and hooks of its own. */
+  readonly beforeInit?: (app: NestFastifyApplication) => void;
 }
 
 const PING = statement('service.ping', 'select 1');
@@ -47,6 +51,7 @@ const WAIT_FOR_DATABASE_MS = 500;
 /** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
   const { name, schema } = options;
+  const publishes = options.publishes ?? options.onBus;
   const log = around.log.child({ service: name });
   await migrateWhenReachable(options, around, log);
   const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => log.debug({ err }, 'postgres connection') });
@@ -61,10 +66,11 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   const module = options.module({ db, relay, deadLetters, strategy, onStart: (start) => starts.push(start), onGap: (gap) => gaps.push(gap) });
   const app = await createApp(module, { name, log, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX }) });
   if (strategy) app.connectMicroservice({ strategy }, { inheritAppConfig: true });
+  options.beforeInit?.(app);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   around.readiness.add(() => databaseCheck(db));
-  around.shutdown.add('flush', `${name} outbox`, () => (options.onBus ? relay.stop() : undefined));
+  around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
   around.shutdown.add('close', `${name} app`, async () => {
     await app.close();
     await db.close();
@@ -75,8 +81,8 @@ export async function buildService(options: ServiceOptions, around: Surroundings
     log,
     consume: async () => void (await app.startAllMicroservices()),
     start: () => {
-      if (options.onBus) relay.start();
-      if (options.onBus) measureOutbox(db, schema, name);
+      if (publishes) relay.start();
+      if (publishes) measureOutbox(db, schema, name);
       for (const start of starts) start();
     },
   };

@@ -1,5 +1,4 @@
-import { InternalClient } from '@nightshift/http';
-import { httpTransport } from '@nightshift/http';
+import { httpTransport, InternalClient } from '@nightshift/http';
 import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
 import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing } from '@nightshift/runtime';
@@ -19,6 +18,8 @@ export interface Surroundings {
   readonly pool: string;
   /** Callers that this service accepts, by name. */
   readonly serviceTokens: ReadonlyMap<string, string>;
+  /** The services behind the gateway that are processes of their own. */
+  readonly neighbours: readonly App[];
   /** A client of another service. */
   readonly client: (app: App) => InternalClient;
 }
@@ -64,6 +65,7 @@ export function clusterSurroundings(app: App, environment: ClusterEnvironment): 
     connectionsMax: CONNECTIONS_MAX,
     pool: environment.POOL,
     serviceTokens: acceptedTokens(environment),
+    neighbours: ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-dispatcher', 'billing'],
     client: (target) => {
       const baseUrls = urls[target];
       if (!baseUrls || baseUrls.length === 0) throw new Error(`${app} needs ${target.replaceAll('-', '_').toUpperCase()}_URL`);

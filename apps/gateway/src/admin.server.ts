@@ -1,0 +1,32 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppError } from '@nightshift/contracts';
+import type { Shutdown } from '@nightshift/runtime';
+
+const ADMIN = /^\/admin\//;
+const ON_EVERY_PORT = /^\/(health|ready)$/;
+
+/**
+ * Serves /admin/v1 on a port of its own, through the same application; nothing of it is on the public port, and
+ * nothing public on this one. Returns the port.
+ */
+export async function serveAdmin(app: NestFastifyApplication, host: string, port: number, shutdown: Shutdown): Promise<number> {
+  const instance = app.getHttpAdapter().getInstance();
+  const server = createServer((request, response) => instance.routing(request, response));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  adminPorts.add((server.address() as AddressInfo).port);
+  shutdown.add('close', 'admin port', () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()));
+  return (server.address() as AddressInfo).port;
+}
+
+const adminPorts = new Set<number | undefined>();
+
+/** Keeps the two ports apart; to be called before the application listens. */
+export function separatePorts(app: NestFastifyApplication): void {
+  app.getHttpAdapter().getInstance().addHook('onRequest', (request, _reply, done) => {
+    const path = request.url.split('?')[0] ?? '';
+    const isRight = ON_EVERY_PORT.test(path) || ADMIN.test(path) === adminPorts.has(request.socket.localPort);
+    done(isRight ? undefined : new AppError('not_found', { message: 'There is nothing at this address.' }));
+  });
+}

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { AppError, AnswerEncoding, type CreateRun, type InternalCreateRun, type SealedTool, type Tool, toolTimeoutMs } from '@nightshift/contracts';
+import { cleanJson, cleanText, seal } from '@nightshift/std';
+import type { Caller } from './api-key.ts';
+
+const TIMEOUT_SECONDS = 3600;
+const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+
+/** What a request says besides its body. */
+export interface Envelope {
+  readonly runId: string;
+  readonly traceparent: string;
+  readonly answerEncoding: AnswerEncoding | undefined;
+  readonly idempotency: { readonly route: string; readonly key: string; readonly bodyHash: string } | undefined;
+}
+
+/** A request as runs takes it: text made storable, credentials sealed for the executor alone. */
+export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealPublicKey: string): InternalCreateRun {
+  const { input, output, options } = body;
+  return {
+    runId: envelope.runId,
+    orgId: caller.orgId,
+    apiKeyId: caller.keyId,
+    pool: caller.pool,
+    engine: body.engine,
+    request: {
+      instructions: cleanText(input.instructions),
+      tools: input.tools.map((tool) => sealTool(tool, sealPublicKey, caller.orgId)),
+      ...(input.answerFormat && { answerFormat: cleanJson(input.answerFormat) as Record<string, unknown> }),
+      ...(options?.max_step_tokens !== undefined && { maxStepTokens: options.max_step_tokens }),
+      ...(caller.egressAllow.length > 0 && { egressAllow: [...caller.egressAllow] }),
+    },
+    timeoutMs: (options?.timeout ?? TIMEOUT_SECONDS) * 1000,
+    ...(output?.callbackUrl && { callbackUrl: output.callbackUrl }),
+    responseContent: output?.responseContent ?? 'full',
+    answerEncoding: envelope.answerEncoding ?? caller.answerEncoding,
+    ...(input.metadata && { metadata: cleanJson(input.metadata) as Record<string, unknown> }),
+    traceparent: envelope.traceparent,
+    ...(envelope.idempotency && { idempotency: envelope.idempotency }),
+  };
+}
+
+function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {
+  if (tool.type === 'platform') return { type: 'platform', id: tool.id, ...(tool.options && { options: tool.options }) };
+  if (tool.type === 'mcp') {
+    const { auth, headers } = tool;
+    const allowed = tool.allowedTools ?? tool.allow ?? (tool.name === undefined ? null : [tool.name]);
+    return { type: 'mcp', url: tool.url ?? tool.server ?? '', allowedTools: allowed, ...((auth ?? headers) && { sealed: seal(JSON.stringify({ auth, headers }), publicKey, orgId) }) };
+  }
+  const { type, name, description, url, method, parameters, retry, headers, defaults, timeout } = tool;
+  const hasSecrets = headers !== undefined || defaults !== undefined;
+  return {
+    type,
+    name,
+    ...(description !== undefined && { description: cleanText(description) }),
+    url,
+    method,
+    parameters: cleanJson(parameters) as Record<string, unknown>,
+    retry,
+    timeoutMs: toolTimeoutMs(timeout),
+    hidden: Object.keys(defaults ?? {}),
+    ...(hasSecrets && { sealed: seal(JSON.stringify({ headers, defaults }), publicKey, orgId) }),
+  };
+}
+
+/** The idempotency of a request, or undefined without a key. `body` is what was sent, byte for byte. */
+export function idempotencyOf(key: string | string[] | undefined, route: string, body: Buffer | undefined): Envelope['idempotency'] {
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || key === '' || key.length > IDEMPOTENCY_KEY_CHARS_MAX) throw invalidHeader('Idempotency-Key', `must be 1 to ${IDEMPOTENCY_KEY_CHARS_MAX} characters`);
+  return { route, key, bodyHash: createHash('sha256').update(body ?? '').digest('hex') };
+}
+
+/** The answer encoding a request asks for. */
+export function encodingOf(header: string | string[] | undefined): AnswerEncoding | undefined {
+  if (header === undefined) return undefined;
+  const parsed = AnswerEncoding.safeParse(header);
+  if (!parsed.success) throw invalidHeader('X-Answer-Encoding', 'must be "object" or "string"');
+  return parsed.data;
+}
+
+function invalidHeader(name: string, problem: string): AppError {
+  return new AppError('invalid_request', { message: `${name}: ${problem}`, details: { fields: { [name]: problem } } });
+}

@@ -1,0 +1,51 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { DEFAULT_ENGINES } from '@nightshift/contracts';
+import { HealthController } from '@nightshift/http';
+import { ReadinessChecks } from '@nightshift/runtime';
+import type { Parts, Surroundings } from '@nightshift/service';
+import { AdminController } from './admin.controller.ts';
+import { ADMIN_TOKEN } from './admin.guard.ts';
+import type { GatewayEnvironment } from './config.ts';
+import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
+import { PrismaClient } from './generated/client.ts';
+import { KeyStore } from './key.store.ts';
+import { ModelsController } from './models.controller.ts';
+import { checkNeighbour } from './neighbours.client.ts';
+import { OrgStore } from './org.store.ts';
+import { RunsClient } from './runs.client.ts';
+import { RunsController } from './runs.controller.ts';
+import { Settings } from './settings.ts';
+import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
+
+const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-dispatcher', 'billing'] as const;
+
+/** The public edge. */
+@Module({})
+export class AppModule {
+  static of(environment: GatewayEnvironment, around: Surroundings, parts: Parts): DynamicModule {
+    const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
+    const clients = new Map(CONSUMERS.map((app) => [app, around.client(app)]));
+    for (const app of around.neighbours) around.readiness.add(() => checkNeighbour(app, around.client(app)));
+    const settings = new Settings({
+      engines: environment.ENGINES_FILE?.engines ?? DEFAULT_ENGINES,
+      offline: !environment.ENGINES_FILE && environment.UPSTREAM_BASE_URL === undefined,
+      egressAllow: environment.EGRESS_ALLOW,
+      sealPublicKey: environment.SEAL_PUBLIC_KEY,
+    });
+    return {
+      module: AppModule,
+      controllers: [HealthController, RunsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      providers: [
+        { provide: KeyStore, useValue: new KeyStore(prisma) },
+        { provide: OrgStore, useValue: new OrgStore(prisma) },
+        { provide: RunsClient, useValue: new RunsClient(around.client('runs')) },
+        { provide: Settings, useValue: settings },
+        { provide: BILLING_CLIENT, useValue: around.client('billing') },
+        { provide: CONSUMER_CLIENTS, useValue: clients },
+        { provide: ADMIN_TOKEN, useValue: environment.ADMIN_TOKEN },
+        { provide: ReadinessChecks, useValue: around.readiness },
+      ],
+    };
+  }
+}

@@ -1,0 +1,15 @@
+import { EnginesFile } from '@nightshift/contracts';
+import { CidrList, JsonFile } from '@nightshift/service';
+import { z } from 'zod';
+
+/** The environment of the gateway. */
+export const GatewayEnvironment = z.object({
+  ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional().describe('Default PORT + 1.'),
+  ADMIN_TOKEN: z.string({ error: 'is required: the bearer token of /admin/v1' }).min(16),
+  BOOTSTRAP_API_KEY: z.string().min(8).optional(),
+  SEAL_PUBLIC_KEY: z.string({ error: 'is required: 32 bytes, base64 (X25519)' }).refine((key) => Buffer.from(key, 'base64').length === 32, { error: 'must be 32 bytes, base64' }),
+  EGRESS_ALLOW: CidrList.default([]),
+  ENGINES_FILE: JsonFile(EnginesFile).optional(),
+  UPSTREAM_BASE_URL: z.string().optional(),
+});
+export type GatewayEnvironment = z.infer<typeof GatewayEnvironment>;

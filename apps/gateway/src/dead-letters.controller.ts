@@ -1,0 +1,63 @@
+import { Body, Controller, Get, Inject, Post, Query, UseGuards } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { AppError, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from '@nightshift/contracts';
+import { type InternalClient, Returns } from '@nightshift/http';
+import { AdminGuard } from './admin.guard.ts';
+
+/** The injection token of the clients of the services that consume, by name. */
+export const CONSUMER_CLIENTS = Symbol('clients of the consuming services');
+
+/** Dead letters of every service, for the operator. */
+@ApiExcludeController()
+@UseGuards(AdminGuard)
+@Controller('admin/v1/dead-letters')
+export class DeadLettersController {
+  constructor(@Inject(CONSUMER_CLIENTS) private readonly clients: ReadonlyMap<string, InternalClient>) {}
+
+  /** The services' lists one after the other; the cursor names the service to go on with. */
+  @Get()
+  @Returns(200, DeadLetterList)
+  async list(@Query({ schema: ListDeadLetters }) { service, topic, cursor }: ListDeadLetters): Promise<DeadLetterList> {
+    const names = this.#services(service);
+    const [from, within] = cursor === undefined ? [names[0], undefined] : (cursor.split('|') as [string, string | undefined]);
+    const name = names.find((candidate) => candidate === from);
+    if (name === undefined) throw new AppError('invalid_request', { message: 'cursor: is not one that this server gave' });
+    const query = new URLSearchParams({ ...(topic !== undefined && { topic }), ...(within && { cursor: within }) });
+    const page = await this.#client(name).call({ method: 'GET', path: `/internal/dead-letters?${query.toString()}` }, DeadLetterList);
+    if (page.nextCursor !== null) return { ...page, nextCursor: `${name}|${page.nextCursor}` };
+    const next = names[names.indexOf(name) + 1];
+    if (next === undefined) return page;
+    const rest = await this.list({ service, topic, cursor: `${next}|` });
+    return { deadLetters: [...page.deadLetters, ...rest.deadLetters], nextCursor: rest.nextCursor };
+  }
+
+  @Post('redrive')
+  @Returns(200, DeadLetterCount)
+  redrive(@Body({ schema: DeadLetterCommand }) command: DeadLetterCommand): Promise<DeadLetterCount> {
+    return this.#everywhere('redrive', command);
+  }
+
+  @Post('drop')
+  @Returns(200, DeadLetterCount)
+  drop(@Body({ schema: DeadLetterCommand }) command: DeadLetterCommand): Promise<DeadLetterCount> {
+    return this.#everywhere('drop', command);
+  }
+
+  async #everywhere(action: 'redrive' | 'drop', command: DeadLetterCommand): Promise<DeadLetterCount> {
+    const counts = await Promise.all(this.#services(command.filter.service).map((name) => this.#client(name).call({ method: 'POST', path: `/internal/dead-letters/${action}`, body: command }, DeadLetterCount)));
+    return counts.reduce((sum, { count, failed }) => ({ count: sum.count + count, failed: sum.failed + failed }), { count: 0, failed: 0 });
+  }
+
+  #services(service: string | undefined): string[] {
+    const names = [...this.clients.keys()];
+    if (service === undefined) return names;
+    if (!names.includes(service)) throw new AppError('invalid_request', { message: `service: must be one of ${names.join(', ')}` });
+    return [service];
+  }
+
+  #client(name: string): InternalClient {
+    const client = this.clients.get(name);
+    if (!client) throw new AppError('not_found');
+    return client;
+  }
+}

@@ -1,0 +1,24 @@
+import { buildService, type Service, type Surroundings } from '@nightshift/service';
+import { separatePorts, serveAdmin } from './admin.server.ts';
+import { AppModule } from './app.module.ts';
+import { GatewayEnvironment } from './config.ts';
+import { KeyStore } from './key.store.ts';
+import { serveOpenApi } from './openapi.ts';
+
+export { GatewayEnvironment };
+
+/** Builds the public edge, with the operator's first key in place. */
+export async function buildGateway(environment: GatewayEnvironment, around: Surroundings): Promise<Service> {
+  const migrations = new URL('../prisma/migrations', import.meta.url);
+  const service = await buildService(
+    { name: 'gateway', schema: 'gateway', migrations, onBus: false, module: (parts) => AppModule.of(environment, around, parts), beforeInit: (app) => { separatePorts(app); serveOpenApi(app); } },
+    around,
+  );
+  if (environment.BOOTSTRAP_API_KEY !== undefined) await service.app.get(KeyStore).bootstrap(environment.BOOTSTRAP_API_KEY);
+  return service;
+}
+
+/** Opens the operator's port; returns it. */
+export function listenAdmin(service: Service, environment: GatewayEnvironment & { HOST: string; PORT: number }, around: Surroundings): Promise<number> {
+  return serveAdmin(service.app, environment.HOST, environment.ADMIN_PORT ?? environment.PORT + 1, around.shutdown);
+}

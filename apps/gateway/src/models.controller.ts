@@ -1,0 +1,38 @@
+import { Controller, Get, Inject, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ModelList } from '@nightshift/contracts';
+import { Returns } from '@nightshift/http';
+import { AuthGuard } from './auth.guard.ts';
+import { Settings } from './settings.ts';
+
+const CREATED = Date.UTC(2026, 0, 1) / 1000;
+
+/** The engines of this installation. */
+@ApiTags('Models')
+@ApiBearerAuth()
+@UseGuards(AuthGuard)
+@Controller('v1/models')
+export class ModelsController {
+  constructor(@Inject(Settings) private readonly settings: Settings) {}
+
+  @Get()
+  @Returns(200, ModelList)
+  list(): ModelList {
+    const data = this.settings.engines.map(({ id, prices, limits }) => ({
+      id,
+      object: 'model' as const,
+      created: CREATED,
+      owned_by: 'nightshift',
+      context_length: limits.contextTokens,
+      ...(limits.outputTokens !== undefined && { max_completion_tokens: limits.outputTokens }),
+      pricing: { prompt: perToken(prices.input), completion: perToken(prices.output) },
+      offline: this.settings.offline,
+    }));
+    return { object: 'list', data };
+  }
+}
+
+/** Dollars per token as decimal text, from dollars per million. */
+function perToken(usdPerMillion: number): string {
+  return (usdPerMillion / 1_000_000).toFixed(12).replace(/\.?0+$/, '');
+}

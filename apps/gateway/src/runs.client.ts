@@ -1,0 +1,31 @@
+import { type AnswerEncoding, type InternalCreateRun, InternalRunCreated, type ListRuns, RunList, RunView } from '@nightshift/contracts';
+import type { InternalClient } from '@nightshift/http';
+
+/** The owner of runs, on behalf of an organisation. */
+export class RunsClient {
+  readonly #client: InternalClient;
+
+  constructor(client: InternalClient) {
+    this.#client = client;
+  }
+
+  create(run: InternalCreateRun): Promise<InternalRunCreated> {
+    return this.#client.call({ method: 'POST', path: '/internal/runs', body: run, traceparent: run.traceparent }, InternalRunCreated);
+  }
+
+  get(runId: string, orgId: string, answerEncoding: AnswerEncoding | undefined): Promise<RunView> {
+    return this.#client.call({ method: 'GET', path: `/internal/runs/${encodeURIComponent(runId)}?${query({ orgId, answerEncoding })}` }, RunView);
+  }
+
+  list(orgId: string, { limit, cursor }: ListRuns): Promise<RunList> {
+    return this.#client.call({ method: 'GET', path: `/internal/runs?${query({ orgId, limit: String(limit), cursor })}` }, RunList);
+  }
+
+  cancel(runId: string, orgId: string, answerEncoding: AnswerEncoding | undefined): Promise<RunView> {
+    return this.#client.call({ method: 'POST', path: `/internal/runs/${encodeURIComponent(runId)}/cancel?${query({ orgId, answerEncoding })}` }, RunView);
+  }
+}
+
+function query(values: Record<string, string | undefined>): string {
+  return new URLSearchParams(Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined)).toString();
+}

@@ -1,0 +1,83 @@
+import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
+import { AppError, CreateRun, findEngine, ListRuns, RunAccepted, RunList, RunView } from '@nightshift/contracts';
+import { type AppRequest, assertPublicUrl, EgressError, Returns } from '@nightshift/http';
+import { newId } from '@nightshift/std';
+import type { FastifyReply } from 'fastify';
+import { admit, encodingOf, idempotencyOf } from './admission.ts';
+import type { Caller } from './api-key.ts';
+import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
+import { RunsClient } from './runs.client.ts';
+import { Settings } from './settings.ts';
+
+/** Runs, for clients. */
+@ApiTags('Runs')
+@ApiBearerAuth()
+@UseGuards(AuthGuard)
+@Controller('v1/runs')
+export class RunsController {
+  constructor(
+    @Inject(RunsClient) private readonly runs: RunsClient,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
+
+  @Post()
+  @Needs('runs:write')
+  @Returns(202, RunAccepted)
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'At most 255 characters. The same key and body within 24 hours give the first reply again.' })
+  @ApiHeader({ name: 'X-Answer-Encoding', required: false, description: 'object or string: how result.answer is given with an answerFormat.' })
+  async create(@Body({ schema: CreateRun }) body: CreateRun, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RunAccepted> {
+    this.#check(body, caller);
+    const { traceparent, headers, rawBody } = request;
+    const envelope = { runId: newId('run'), traceparent, answerEncoding: encodingOf(headers['x-answer-encoding']), idempotency: idempotencyOf(headers['idempotency-key'], '/v1/runs', rawBody) };
+    const { runId, replayed } = await this.runs.create(admit(body, caller, envelope, this.settings.sealPublicKey));
+    request.notes.runId = runId;
+    if (replayed) reply.header('idempotency-replayed', 'true');
+    if (hasReasoningFormat(request.body)) reply.header('warning', '299 - "input.reasoningFormat is ignored"');
+    return { runId, status: 'queued' };
+  }
+
+  @Get()
+  @Needs('runs:read')
+  @Returns(200, RunList)
+  list(@Query({ schema: ListRuns }) query: ListRuns, @CallerOf() caller: Caller): Promise<RunList> {
+    return this.runs.list(caller.orgId, query);
+  }
+
+  @Get(':id')
+  @Needs('runs:read')
+  @Returns(200, RunView)
+  get(@Param('id') id: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
+    return this.runs.get(id, caller.orgId, encodingOf(encoding));
+  }
+
+  @Post(':id/cancel')
+  @Needs('runs:write')
+  @Returns(200, RunView)
+  cancel(@Param('id') id: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
+    return this.runs.cancel(id, caller.orgId, encodingOf(encoding));
+  }
+
+  #check(body: CreateRun, caller: Caller): void {
+    if (!findEngine(this.settings.engines, body.engine)) {
+      throw invalid('engine', `unknown engine "${body.engine}"; known: ${this.settings.engines.map((engine) => engine.id).join(', ')}`);
+    }
+    const callbackUrl = body.output?.callbackUrl;
+    if (!callbackUrl) return;
+    try {
+      assertPublicUrl(callbackUrl, [...this.settings.egressAllow, ...caller.egressAllow]);
+    } catch (err) {
+      if (err instanceof EgressError) throw invalid('output.callbackUrl', `${err.message}; the operator may allow addresses with EGRESS_ALLOW`);
+      throw err;
+    }
+  }
+}
+
+function invalid(field: string, problem: string): AppError {
+  return new AppError('invalid_request', { message: `${field}: ${problem}`, details: { fields: { [field]: problem } } });
+}
+
+function hasReasoningFormat(body: unknown): boolean {
+  const input = (body as { input?: { reasoningFormat?: unknown } } | undefined)?.input;
+  return input?.reasoningFormat !== undefined;
+}
