@@ -1,0 +1,118 @@
+import { type Batch, type Bench, batch, perform, steadyBatch } from './bench.ts';
+import { endedRuns } from './ended-runs.ts';
+import { type Figure, figure } from './figures.ts';
+import { spread } from './stats.ts';
+
+export type Benchmark = { readonly name: string; readonly about: string; run(bench: Bench): Promise<Figure[]> };
+
+const steady = new Map<string, Promise<Batch>>();
+
+/** The batch with so many tools and runs in flight, measured once for all benchmarks that want it. */
+function steadyOnce(bench: Bench, tools: number, concurrency: number): Promise<Batch> {
+  const key = `${tools} ${concurrency}`;
+  const found = steady.get(key) ?? steadyBatch(bench, tools, concurrency, concurrency === 1 ? 4 : 8);
+  steady.set(key, found);
+  return found;
+}
+
+const runs: Benchmark = {
+  name: 'runs',
+  about: 'end-to-end runs per second, and what a run takes beyond its model and tools, which answer at once',
+  async run(bench) {
+    const figures: Figure[] = [];
+    for (const tools of [0, 3]) {
+      for (const concurrency of [1, 32, 64]) {
+        const measured = await steadyOnce(bench, tools, concurrency);
+        const what = `${tools} tools, ${concurrency} in flight`;
+        const overhead = spread(measured.runs.map((run) => run.endedAtMs - run.sentAtMs));
+        figures.push(
+          figure(bench.shape, `runs, ${what}`, measured.runsPerSecond, 'runs/s'),
+          figure(bench.shape, `overhead, ${what}, p50`, overhead.p50, 'ms'),
+          figure(bench.shape, `overhead, ${what}, p99`, overhead.p99, 'ms'),
+        );
+        if (concurrency > 1) figures.push(figure(bench.shape, `in flight on average, ${what}`, measured.meanInFlight, 'runs'));
+        if (measured.failures > 0) figures.push(figure(bench.shape, `FAILED, ${what}`, measured.failures, 'runs'));
+      }
+    }
+    return figures;
+  },
+};
+
+const firstRequest: Benchmark = {
+  name: 'first-request',
+  about: 'from sending POST /v1/runs to the first model request, at 50 runs/s',
+  async run(bench) {
+    await fetch(`${bench.model.url}/record`, { method: 'DELETE' });
+    const { report } = await batch(bench, { tools: 0 }, 8, { kind: 'rate', perSecond: 50 });
+    const { runs: seen } = (await (await fetch(`${bench.model.url}/record`)).json()) as { runs: { run: string; firstAtMs: number }[] };
+    const firstAt = new Map(seen.map((run) => [run.run, run.firstAtMs]));
+    const delays = report.posts.flatMap((post) => {
+      const at = firstAt.get(post.run);
+      return at === undefined ? [] : [at - post.sentAtMs];
+    });
+    const { p50, p99 } = spread(delays);
+    return [figure(bench.shape, 'first model request p50', p50, 'ms'), figure(bench.shape, 'first model request p99', p99, 'ms')];
+  },
+};
+
+const webhook: Benchmark = {
+  name: 'webhook',
+  about: 'from the end of a run to the arrival of its webhook, at 50 runs/s',
+  async run(bench) {
+    await fetch(`${bench.endpoint.url}/record`, { method: 'DELETE' });
+    const { runs: ended } = await batch(bench, { tools: 0, callbackUrl: `${bench.endpoint.url}/hook/bench` }, 8, { kind: 'rate', perSecond: 50 });
+    const { requests } = (await (await fetch(`${bench.endpoint.url}/record?prefix=/hook/`)).json()) as { requests: { body: string; atMs: number }[] };
+    const arrived = new Map(requests.toReversed().map((request) => [/"runId":"([^"]*)"/.exec(request.body)?.[1], request.atMs]));
+    const delays = ended.flatMap((run) => {
+      const at = arrived.get(run.runId ?? '');
+      return at === undefined ? [] : [Math.max(0, at - run.endedAtMs)];
+    });
+    const { p50, p99 } = spread(delays);
+    return [
+      figure(bench.shape, 'webhook p50', p50, 'ms'),
+      figure(bench.shape, 'webhook p99', p99, 'ms'),
+      figure(bench.shape, 'webhooks missing', ended.length - delays.length, 'of ' + ended.length),
+    ];
+  },
+};
+
+const cpu: Benchmark = {
+  name: 'cpu',
+  about: 'CPU time per run with 64 in flight, in our processes and in the stores and brokers',
+  async run(bench) {
+    const figures: Figure[] = [];
+    for (const tools of [0, 3]) {
+      const { cpuPerRun } = await steadyOnce(bench, tools, 64);
+      figures.push(
+        figure(bench.shape, `CPU per run, ${tools} tools, product`, cpuPerRun.productMs, 'ms'),
+        figure(bench.shape, `CPU per run, ${tools} tools, infrastructure`, cpuPerRun.infrastructureMs, 'ms'),
+      );
+    }
+    return figures;
+  },
+};
+
+const accept: Benchmark = {
+  name: 'accept',
+  about: 'POST /v1/runs while the accepted runs are being worked on: at a fixed rate of 1,000/s, and as fast as it goes with 64 clients',
+  async run(bench) {
+    await batch(bench, { tools: 0 }, 2, { kind: 'rate', perSecond: 500 });
+    const fixed = await perform(bench, { tools: 0 }, 8, { kind: 'rate', perSecond: 1_000 });
+    const taken = fixed.posts.filter((post) => post.status === 202);
+    const latency = spread(taken.map((post) => post.acceptedAtMs - post.sentAtMs));
+    await endedRuns(bench.product.target, fixed.posts, 30_000);
+    const fast = await perform(bench, { tools: 0 }, 8, { kind: 'posts', concurrency: 64 });
+    const accepted = fast.posts.filter((post) => post.status === 202 && post.acceptedAtMs <= fast.endedAtMs);
+    await endedRuns(bench.product.target, fast.posts, 30_000);
+    const refused = fixed.posts.length - taken.length + fast.posts.filter((post) => post.status !== 202).length;
+    return [
+      figure(bench.shape, 'accept p50 at 1,000/s', latency.p50, 'ms'),
+      figure(bench.shape, 'accept p99 at 1,000/s', latency.p99, 'ms'),
+      figure(bench.shape, 'accept maximum', (accepted.length * 1000) / (fast.endedAtMs - fast.startedAtMs), 'runs/s'),
+      ...(refused > 0 ? [figure(bench.shape, 'not accepted', refused, 'posts')] : []),
+    ];
+  },
+};
+
+/** In the order they are run: the last leaves a backlog behind. */
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, accept];

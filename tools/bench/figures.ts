@@ -1,0 +1,59 @@
+import type { Shape } from './product.ts';
+
+export type Bound = { readonly floor: number; readonly aim: number; readonly atLeast: boolean };
+
+export type Figure = {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly bound: Bound | null;
+};
+
+const atMost = (floor: number, aim: number): Bound => ({ floor, aim, atLeast: false });
+const atLeast = (floor: number, aim: number): Bound => ({ floor, aim, atLeast: true });
+
+/** What has to be reached on two cores with everything on one machine, and what is aimed at. */
+const bounds: Record<Shape, Record<string, Bound>> = {
+  standalone: {
+    'accept p99 at 1,000/s': atMost(50, 20),
+    'accept maximum': atLeast(1_200, 3_000),
+    'first model request p50': atMost(6, 3),
+    'overhead, 0 tools, 1 in flight, p50': atMost(12, 4),
+    'runs, 0 tools, 64 in flight': atLeast(400, 900),
+    'runs, 3 tools, 64 in flight': atLeast(150, 400),
+  },
+  cluster: {
+    'first model request p50': atMost(15, 10),
+    'overhead, 0 tools, 1 in flight, p50': atMost(30, 15),
+    'runs, 0 tools, 64 in flight': atLeast(200, 450),
+    'runs, 3 tools, 64 in flight': atLeast(80, 200),
+  },
+};
+
+/** A figure with the bounds it has in this shape. */
+export function figure(shape: Shape, name: string, value: number, unit: string): Figure {
+  return { name, value, unit, bound: bounds[shape][name] ?? null };
+}
+
+export type Verdict = 'aim reached' | 'floor reached' | 'BELOW FLOOR' | '';
+
+export function verdict({ value, bound }: Figure): Verdict {
+  if (!bound) return '';
+  const reaches = (wanted: number): boolean => (bound.atLeast ? value >= wanted : value <= wanted);
+  if (reaches(bound.aim)) return 'aim reached';
+  return reaches(bound.floor) ? 'floor reached' : 'BELOW FLOOR';
+}
+
+/** The figures as lines of a table. */
+export function table(figures: readonly Figure[]): string {
+  const rows = figures.map((one) => [one.name, shown(one.value), one.unit, one.bound ? String(one.bound.floor) : '', one.bound ? String(one.bound.aim) : '', verdict(one)]);
+  const lines = [['', 'value', '', 'floor', 'aim', ''], ...rows];
+  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
+  const isNumber = (column: number): boolean => [1, 3, 4].includes(column);
+  const pad = (text: string, column: number): string => (isNumber(column) ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0));
+  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n');
+}
+
+function shown(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
+}

@@ -1,0 +1,103 @@
+/** The benchmark suite: `npm run bench -- [--shape standalone|cluster] [--only <name>] [--json <file>]`. */
+import { writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type Bench, startLoad, steadyBatch, stopLoad } from './bench.ts';
+import { benchmarks } from './benchmarks.ts';
+import { type Figure, table, verdict } from './figures.ts';
+import { startHelper } from './process.ts';
+import { type Shape, startProduct } from './product.ts';
+
+const limitMs = 5 * 60_000;
+
+function readOptions(): { shape: Shape; only: string | undefined; json: string } {
+  const { values } = parseArgs({
+    options: { shape: { type: 'string', default: 'standalone' }, only: { type: 'string' }, json: { type: 'string', default: 'bench-results.json' } },
+  });
+  const { shape, only, json } = values;
+  if (shape !== 'standalone' && shape !== 'cluster') throw new Error(`--shape is standalone or cluster, not ${shape}`);
+  const names = benchmarks.map(({ name }) => name);
+  if (only !== undefined && !names.includes(only)) throw new Error(`--only is one of ${names.join(', ')}, not ${only}`);
+  return { shape, only, json };
+}
+
+const stopping = new AbortController();
+const cleanups: (() => Promise<void>)[] = [];
+
+async function measure(shape: Shape, only: string | undefined): Promise<Record<string, Figure[]>> {
+  const say = (text: string): void => console.error(`bench: ${text}`);
+  const model = await startHelper('fake-model.ts');
+  cleanups.push(() => model.stop());
+  const endpoint = await startHelper('fake-endpoint.ts', ['--brief']);
+  cleanups.push(() => endpoint.stop());
+  const load = startLoad();
+  cleanups.push(() => stopLoad(load));
+  say(`starting the ${shape} product`);
+  const product = await startProduct(shape, `${model.url}/v1`, stopping.signal);
+  cleanups.push(() => product.stop());
+  const bench: Bench = { shape, product, model, endpoint, load };
+  say('warming up');
+  await steadyBatch(bench, 3, 64, 4);
+  const figures: Record<string, Figure[]> = {};
+  for (const benchmark of benchmarks) {
+    if (stopping.signal.aborted || (only !== undefined && benchmark.name !== only)) continue;
+    say(`${benchmark.name}: ${benchmark.about}`);
+    figures[benchmark.name] = await benchmark.run(bench);
+  }
+  return figures;
+}
+
+function report(shape: Shape, figures: Record<string, Figure[]>, json: string, seconds: number): void {
+  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), node: process.version };
+  const results = Object.entries(figures).flatMap(([benchmark, list]) => list.map((one) => ({ benchmark, ...one, verdict: verdict(one) })));
+  console.log(`\n${shape}, ${machine.cpus} × ${machine.model}, everything on this machine, ${seconds.toFixed(0)} s\n`);
+  console.log(table(Object.values(figures).flat()));
+  writeFileSync(json, `${JSON.stringify({ shape, at: new Date().toISOString(), machine, results }, null, 2)}\n`);
+  console.log(`\nwritten to ${json}`);
+}
+
+/** In the order opposite to starting, so that nothing is left without what it needs to end. */
+async function cleanUp(): Promise<void> {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+}
+
+function refuse(error: unknown): never {
+  console.error(`bench: ${(error as Error).message}`);
+  process.exit(2);
+}
+
+let options: ReturnType<typeof readOptions>;
+try {
+  options = readOptions();
+} catch (error) {
+  refuse(error);
+}
+const { shape, only, json } = options;
+const timer = setTimeout(() => {
+  console.error(`bench: it took more than ${limitMs / 60_000} minutes and was ended`);
+  process.exitCode = 1;
+  stopping.abort();
+}, limitMs);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    process.exitCode = 130;
+    stopping.abort();
+  });
+}
+const startedMs = performance.now();
+const measuring = measure(shape, only);
+try {
+  const stopped = new Promise<null>((resolve) => stopping.signal.addEventListener('abort', () => resolve(null)));
+  const figures = await Promise.race([measuring, stopped]);
+  if (figures) report(shape, figures, json, (performance.now() - startedMs) / 1000);
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  clearTimeout(timer);
+  await cleanUp();
+  // Interrupted, it may just have started something more.
+  await Promise.allSettled([measuring]);
+  await cleanUp();
+}
+process.exit();

@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { endLeftovers } from '../leftovers.ts';
+import { type CpuTimes, cpuTimes } from './cpu.ts';
+import type { Target } from './load-job.ts';
+import { stopProcess } from './process.ts';
+
+export type Shape = 'standalone' | 'cluster';
+
+export type Product = {
+  readonly target: Target;
+  cpu(): CpuTimes;
+  /** Ends every process it consists of and removes its data. */
+  stop(): Promise<void>;
+};
+
+const root = join(import.meta.dirname, '../..');
+const entries: Record<Shape, string> = { standalone: 'apps/standalone/dist/main.js', cluster: 'tools/cluster.ts' };
+const readyTimeoutMs = 120_000;
+const stopTimeoutMs = 30_000;
+
+/** Starts the product with empty data and the fake model as its upstream, and waits until it is ready. Throws with the end of its log when it is not. */
+export async function startProduct(shape: Shape, upstreamUrl: string, signal: AbortSignal): Promise<Product> {
+  const entry = join(root, entries[shape]);
+  if (!existsSync(entry)) throw new Error(`${entries[shape]} is missing; start with \`npm run bench\`, which builds it`);
+  const dataDir = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
+  const mark = `NIGHTSHIFT_BENCH=${dataDir}`;
+  const port = await freePort();
+  const target = { url: `http://127.0.0.1:${port}`, apiKey: `sk-bench-${randomBytes(16).toString('hex')}` };
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const logFile = join(dataDir, 'bench.log');
+  const log = openSync(logFile, 'a');
+  const child = spawn(process.execPath, [entry], {
+    cwd: root,
+    // In a session of its own, so that a Ctrl-C reaches it through us, after the load has ended.
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: {
+      ...inherited,
+      NIGHTSHIFT_BENCH: dataDir,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      ADMIN_PORT: String(await freePort()),
+      DATA_DIR: dataDir,
+      BOOTSTRAP_API_KEY: target.apiKey,
+      UPSTREAM_BASE_URL: upstreamUrl,
+      UPSTREAM_MODEL: 'fake',
+      EGRESS_ALLOW: '127.0.0.0/8',
+      LOG_FORMAT: 'json',
+    },
+  });
+  closeSync(log);
+
+  const stop = async (): Promise<void> => {
+    await stopProcess(child, stopTimeoutMs);
+    await endLeftovers(mark, 2_000);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+
+  try {
+    const endMs = Date.now() + readyTimeoutMs;
+    while (!(await isReady(target.url))) {
+      if (child.exitCode !== null || child.signalCode !== null || Date.now() > endMs) {
+        throw new Error(`the ${shape} product did not become ready; the end of its log:\n${readFileSync(logFile, 'utf8').slice(-4_000)}`);
+      }
+      await delay(100, undefined, { signal });
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { target, cpu: () => cpuTimes(mark, dataDir), stop };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2_000) });
+    return response.ok && !(await response.text()).includes('degraded');
+  } catch {
+    // Not listening yet; whoever waits here gives up after a while.
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
