@@ -31,8 +31,8 @@ export function startCommand(ids: Omit<RunStart, 'command' | 'request'>, request
   return { command: 'start', ...ids, ...(request && fits(request) && { request }) };
 }
 
-/** The announcement of a run's end; its body is left out when nobody needs it or it is too large. */
-export function finishedEvent(run: Run): RunFinished {
+/** The announcement of a run's end; its body is left out when nobody needs it or it has more than `bodyBytesMax` bytes. */
+export function finishedEvent(run: Run, bodyBytesMax: number = EVENT_BODY_BYTES_MAX): RunFinished {
   const body = run.callbackUrl === null ? undefined : finishedBody(run);
   return {
     runId: run.id,
@@ -45,10 +45,10 @@ export function finishedEvent(run: Run): RunFinished {
     createdAt: run.createdAt.toISOString(),
     ...(run.startedAt && { startedAt: run.startedAt.toISOString() }),
     completedAt: (run.completedAt ?? run.createdAt).toISOString(),
-    ...(body && fits(body) && { body }),
+    ...(body && fits(body, bodyBytesMax) && { body }),
   };
 }
 
-function fits(body: unknown): boolean {
-  return Buffer.byteLength(JSON.stringify(body)) <= EVENT_BODY_BYTES_MAX;
+function fits(body: unknown, bytesMax: number = EVENT_BODY_BYTES_MAX): boolean {
+  return Buffer.byteLength(JSON.stringify(body)) <= bytesMax;
 }

@@ -50,7 +50,7 @@ export class RunReader {
   async finished(runId: string): Promise<RunFinished> {
     const row = await this.#prisma.run.findUnique({ where: { id: runId }, omit: { request: true } });
     if (!row?.completedAt) throw new AppError('not_found');
-    return finishedEvent(toRun(row));
+    return finishedEvent(toRun(row), Number.POSITIVE_INFINITY);
   }
 
   /** Runs that ended since, oldest first, for consumers that may have missed their announcement. */

@@ -29,46 +29,52 @@ const RETRY = { firstMs: 1000, maxMs: 30_000 };
 export function catchUp<Event>(around: Surroundings, parts: Pick<Parts, 'onStart' | 'onGap'>, source: Announcements<Event>): void {
   const { what } = source;
   const stop = new AbortController();
-  let wanted = 0;
-  around.shutdown.add('refuse', `catch-up with ${what}`, () => stop.abort());
+  let running = false;
+  let again = false;
 
-  async function round(): Promise<number> {
+  // Ends early when the process goes.
+  const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false, signal: stop.signal }).catch(() => undefined);
+
+  async function takePage(cursor: string | undefined): Promise<{ events: number; next: string | undefined }> {
+    const query = new URLSearchParams({ sinceMs: String(SINCE_MS), ...(cursor !== undefined && { cursor }) });
+    const { events, nextCursor } = await source.client.call({ method: 'GET', path: `${source.path}?${query}` }, source.page);
+    await source.take(events);
+    return { events: events.length, next: nextCursor ?? undefined };
+  }
+
+  async function takeAll(): Promise<void> {
     let events = 0;
-    let cursor: string | null = null;
-    for (let failures = 0; ; ) {
+    let cursor: string | undefined;
+    for (let failures = 0; !stop.signal.aborted; ) {
       try {
-        const query = new URLSearchParams({ sinceMs: String(SINCE_MS), ...(cursor !== null && { cursor }) });
-        const page = await source.client.call({ method: 'GET', path: `${source.path}?${query}` }, source.page);
-        await source.take(page.events);
+        const page = await takePage(cursor);
         failures = 0;
-        events += page.events.length;
-        cursor = page.nextCursor;
-        if (cursor === null) return events;
-        await delay(BETWEEN_PAGES_MS, undefined, { ref: false, signal: stop.signal });
+        events += page.events;
+        cursor = page.next;
+        if (cursor === undefined) return around.log.debug({ what, events }, 'caught up');
+        await pause(BETWEEN_PAGES_MS);
       } catch (err) {
-        if (stop.signal.aborted) return events;
         failures += 1;
-        const level = failures > 1 ? 'debug' : isInfrastructure(err) ? 'info' : 'warn';
-        around.log[level]({ err, what, failures }, 'catch-up will try again');
-        await delay(backoffMs(RETRY, failures), undefined, { ref: false, signal: stop.signal }).catch(() => undefined);
-        if (stop.signal.aborted) return events;
+        around.log[failures > 1 ? 'debug' : isInfrastructure(err) ? 'info' : 'warn']({ err, what }, 'catching up will be tried again');
+        await pause(backoffMs(RETRY, failures));
       }
     }
   }
 
-  /** Asked while it runs, it goes round once more. */
-  function begin(): void {
-    wanted += 1;
-    if (wanted > 1) return;
-    void (async () => {
-      for (let asked = 0; asked !== wanted && !stop.signal.aborted; ) {
-        asked = wanted;
-        around.log.debug({ what, events: await round() }, 'caught up');
-      }
-      wanted = 0;
-    })();
+  async function run(): Promise<void> {
+    running = true;
+    do {
+      again = false;
+      await takeAll();
+    } while (again && !stop.signal.aborted);
+    running = false;
   }
 
+  const begin = (): void => {
+    if (running) again = true;
+    else void run();
+  };
+  around.shutdown.add('refuse', `catching up with ${what}`, () => stop.abort());
   parts.onStart(begin);
   parts.onGap(begin);
 }
