@@ -1,0 +1,135 @@
+import type { Egress } from '@nightshift/http';
+import { type Database, type Held, isInfrastructure, Worker, type WorkObserver } from '@nightshift/postgres';
+import { type Hints, workChannel } from '@nightshift/run-stream';
+import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
+import { backoffMs } from '@nightshift/std';
+import { judge, type Verdict, workerLost } from './delivery.ts';
+import { DELIVERIES } from './delivery.sql.ts';
+import type { ClaimedDelivery, DeliveryStore, Ending, Written } from './delivery.store.ts';
+import { type AttemptOutcome, postDelivery } from './endpoint.client.ts';
+
+/** What the loop works with. */
+export interface DeliveryLoopOptions {
+  readonly db: Database;
+  readonly deliveries: DeliveryStore;
+  readonly egress: Egress;
+  readonly hints: Hints;
+  readonly slots: number;
+  /** Attempts in flight per endpoint, over all replicas. */
+  readonly laneMax: number;
+  readonly leaseMs: number;
+  readonly timeoutMs: number;
+  readonly retrySeconds: readonly number[];
+  readonly observer: WorkObserver;
+  readonly log: Logger;
+}
+
+// Deliveries are shared by the organisations of all pools; lanes keep them apart.
+const POOL = 'shared';
+const CLAIMS_MAX = 5;
+const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
+// Beyond that the poll of the worker is precise enough.
+const TIMER_MS_MAX = 60_000;
+
+/** Attempts deliveries: post → judge → commit, under a lease, as many as there are slots. */
+export class DeliveryLoop {
+  readonly #options: DeliveryLoopOptions;
+  readonly #worker: Worker<ClaimedDelivery>;
+  readonly #channel = workChannel('delivery', POOL);
+
+  constructor(options: DeliveryLoopOptions) {
+    this.#options = options;
+    const { db, slots, laneMax, leaseMs, observer } = options;
+    this.#worker = new Worker<ClaimedDelivery>({ db, table: DELIVERIES, pool: POOL, slots, laneMax, leaseMs, observer, run: (delivery, held) => this.#run(delivery, held) });
+  }
+
+  start(): void {
+    this.#options.hints.listen(this.#channel, () => this.#worker.wake());
+    this.#worker.startLoop();
+  }
+
+  /** Says that `count` deliveries have become due; the other replicas hear of it if there are more than this one has slots for. */
+  expect(count: number): void {
+    const free = this.#worker.reserve(count);
+    this.#worker.start([], free);
+    this.#worker.wake();
+    if (free < count) this.#options.hints.send(this.#channel, '');
+  }
+
+  refuse(): void {
+    this.#worker.refuse();
+  }
+
+  drain(hurry: AbortSignal): Promise<void> {
+    return this.#worker.drain(hurry);
+  }
+
+  async #run(delivery: ClaimedDelivery, held: Held): Promise<void> {
+    if (delivery.attempts > CLAIMS_MAX) return this.#end({ delivery, verdict: workerLost(CLAIMS_MAX) }, held);
+    const startedAt = new Date();
+    const outcome = await this.#attempt(delivery, held);
+    if (!outcome) return;
+    const verdict = judge(outcome, delivery.attemptCount + 1, this.#options.retrySeconds);
+    metrics.deliveryDuration.observe({ outcome: outcome.errorCode ?? 'delivered' }, outcome.durationMs / 1000);
+    await this.#end({ delivery, verdict, attempt: { startedAt, outcome } }, held);
+  }
+
+  /** Undefined when the attempt was given up: the lease is lost, or the process must go. */
+  async #attempt(delivery: ClaimedDelivery, held: Held): Promise<AttemptOutcome | undefined> {
+    const { id: deliveryId, runId, url, body, event, egressAllow: allow } = delivery;
+    const { egress, timeoutMs, log } = this.#options;
+    const attributes = { 'nightshift.run_id': runId, 'nightshift.delivery_id': deliveryId, 'nightshift.attempt': delivery.attemptCount + 1 };
+    try {
+      return await withSpan('webhook attempt', { parent: delivery.traceparent, kind: 'client', attributes }, async (traceparent, span) => {
+        const outcome = await postDelivery(egress, { url, body, deliveryId, event, traceparent, timeoutMs, signal: held.signal, allow });
+        if (outcome.status !== null) span?.setAttribute('http.response.status_code', outcome.status);
+        if (outcome.errorCode !== null) span?.setAttribute('error.type', outcome.errorCode);
+        return outcome;
+      });
+    } catch (err) {
+      if (!held.signal.aborted) throw err;
+      log.info({ ...idsOf(delivery), attempt: delivery.attemptCount + 1, status: 'aborted', reason: String((held.signal.reason as Error).message) }, 'delivery');
+      return undefined;
+    }
+  }
+
+  async #end(ending: Ending, held: Held): Promise<void> {
+    const { delivery, verdict, attempt } = ending;
+    const { isOurs, laneWaits } = await this.#patiently(ending, held);
+    this.#options.log.info(
+      {
+        ...idsOf(delivery),
+        attempt: delivery.attemptCount + (attempt ? 1 : 0),
+        durationMs: attempt?.outcome.durationMs,
+        queueAgeMs: Math.round(delivery.queueAgeMs),
+        status: isOurs ? verdict.status : 'lease_lost',
+        responseStatus: attempt?.outcome.status ?? undefined,
+        errorCode: verdict.errorCode ?? undefined,
+      },
+      'delivery',
+    );
+    if (laneWaits) this.#worker.wake();
+    if (isOurs && verdict.status === 'pending') this.#retryLater(verdict);
+  }
+
+  #retryLater({ delayMs }: Verdict): void {
+    metrics.retries.inc({ work: 'delivery' });
+    if (delayMs <= TIMER_MS_MAX) setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
+  }
+
+  /** The attempt was made: its record waits for a database that is away, for as long as the delivery is ours. */
+  async #patiently(ending: Ending, held: Held): Promise<Written> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#options.deliveries.commit(ending);
+      } catch (err) {
+        if (!isInfrastructure(err) || held.signal.aborted) throw err;
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, tries)));
+      }
+    }
+  }
+}
+
+function idsOf({ id, runId, orgId, traceparent }: ClaimedDelivery): { deliveryId: string; runId: string; orgId: string; traceId: string } {
+  return { deliveryId: id, runId, orgId, traceId: traceIdOf(traceparent) };
+}

@@ -1,0 +1,66 @@
+import { statement, type WorkTable } from '@nightshift/postgres';
+
+/** Deliveries as a table of work: a due delivery has an attempt to make. */
+export const DELIVERIES: WorkTable = {
+  name: 'webhooks.deliveries',
+  id: 'id',
+  columns: `t.org_id as "orgId", t.run_id as "runId", t.event, t.url, t.egress_allow as "egressAllow", t.body, t.attempt_count as "attemptCount", t.traceparent`,
+};
+
+/** Inserts deliveries that are due now. A (run, target) that has one already is left alone. Returns the ids inserted. */
+export const INSERT = statement(
+  'webhooks.insert',
+  `insert into webhooks.deliveries (id, org_id, run_id, target, event, endpoint, url, egress_allow, body, traceparent, lane, due_at)
+   select id, "orgId", "runId", target, event, endpoint, url, "egressAllow", convert_to(body, 'UTF8'), traceparent, lane, now()
+   from json_to_recordset($1::json) as x(id text, "orgId" text, "runId" text, target text, event text, endpoint text, url text, "egressAllow" json,
+     body text, traceparent text, lane text)
+   order by "runId", target
+   on conflict (run_id, target) do nothing
+   returning id`,
+);
+
+/** Which of the runs $2 have no delivery to the target $1. */
+export const MISSING = statement(
+  'webhooks.missing',
+  `select r.id as "runId" from unnest($2::text[]) as r(id)
+   where not exists (select 1 from webhooks.deliveries d where d.run_id = r.id and d.target = $1)`,
+);
+
+/**
+ * Ends attempts whose epoch still holds: the delivery's new state and the attempt's record (`attempt` is null if none was
+ * made). Returns the deliveries written, and whether others of their lane are due.
+ */
+export const COMMIT = statement(
+  'webhooks.commit',
+  `with input as (
+     select * from json_to_recordset($1::json) as x(id text, epoch int, status text, "delayMs" float8, "errorCode" text, "errorMessage" text, made boolean,
+       "startedAt" timestamptz, "durationMs" int, "responseStatus" int, "responseHeaders" json, "responseBody" text)
+   ), locked as (
+     select d.id from webhooks.deliveries d join input i on i.id = d.id and i.epoch = d.epoch
+     where d.status = 'pending' and d.lease_until is not null order by d.id for update of d
+   ), written as (
+     update webhooks.deliveries d set status = i.status, attempt_count = d.attempt_count + i.made::int,
+       last_error_code = i."errorCode", last_error_message = i."errorMessage",
+       delivered_at = case when i.status = 'delivered' then now() end,
+       due_at = case when i.status = 'pending' then now() + i."delayMs" * interval '1 ms' end, lease_until = null, attempts = 0
+     from input i join locked l on l.id = i.id
+     where d.id = i.id and d.epoch = i.epoch
+     returning d.id, d.attempt_count, d.pool, d.lane
+   ), recorded as (
+     insert into webhooks.attempts (delivery_id, number, started_at, duration_ms, status, error_code, response_headers, response_body)
+     select w.id, w.attempt_count, i."startedAt", i."durationMs", i."responseStatus", i."errorCode", i."responseHeaders", i."responseBody"
+     from written w join input i on i.id = w.id where i.made
+   )
+   select w.id, exists (
+     select 1 from webhooks.deliveries o where o.pool = w.pool and o.lane = w.lane and o.lease_until is null and o.due_at <= now()
+   ) as "laneWaits" from written w`,
+);
+
+/** Deletes up to $2 deliveries that ended and were made more than $1 days ago, with their attempts; never one that a catch-up could make anew. */
+export const FORGET = statement(
+  'webhooks.forget',
+  `delete from webhooks.deliveries where id in (
+     select id from webhooks.deliveries
+     where status <> 'pending' and created_at < now() - greatest($1 * interval '1 day', interval '2 hours') order by created_at limit $2
+   ) returning id`,
+);
