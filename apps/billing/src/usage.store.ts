@@ -1,0 +1,47 @@
+import type { RunFinished, UsageQuery, UsageRecorded, UsageReport, UsageTotals } from '@nightshift/contracts';
+import { type Database, flusher } from '@nightshift/postgres';
+import { must } from '@nightshift/std';
+import { periodOf } from './period.ts';
+import { COUNT_RUNS, COUNT_TURNS, REPORTS } from './usage.sql.ts';
+
+/** Usage of turns and runs, each counted once however often it is told. */
+export class UsageStore {
+  readonly #db: Database;
+  readonly #countTurn: (turn: UsageRecorded) => Promise<void>;
+  readonly #countRun: (run: RunFinished) => Promise<void>;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#countTurn = flusher<UsageRecorded>((turns) => this.#insertTurns(turns));
+    this.#countRun = flusher<RunFinished>((runs) => this.#insertRuns(runs));
+  }
+
+  async countTurns(turns: readonly UsageRecorded[]): Promise<void> {
+    await Promise.all(turns.map((turn) => this.#countTurn(turn)));
+  }
+
+  async countRuns(runs: readonly RunFinished[]): Promise<void> {
+    await Promise.all(runs.map((run) => this.#countRun(run)));
+  }
+
+  async #insertTurns(turns: readonly UsageRecorded[]): Promise<undefined[]> {
+    const rows = turns.map((turn) => ({ ...turn, toolCalls: Object.values(turn.toolCalls).reduce((sum, calls) => sum + calls, 0) }));
+    await this.#db.query(COUNT_TURNS, [JSON.stringify(rows)]);
+    return turns.map(() => undefined);
+  }
+
+  async #insertRuns(runs: readonly RunFinished[]): Promise<undefined[]> {
+    const rows = runs.map(({ runId, orgId, apiKeyId, engine, completedAt }) => ({ runId, orgId, apiKeyId, engine, completedAt }));
+    await this.#db.query(COUNT_RUNS, [JSON.stringify(rows)]);
+    return runs.map(() => undefined);
+  }
+
+  /** What an organisation has used; one statement, so that total and groups agree. */
+  async report(orgId: string, query: UsageQuery): Promise<UsageReport> {
+    const { from, to } = periodOf(query, new Date());
+    const rows = await this.#db.query<UsageTotals & { key: string | null }>(REPORTS[query.groupBy ?? 'none'], [orgId, from, to]);
+    const { key: _, ...total } = must(rows.find((row) => row.key === null), 'the total of a usage report');
+    const groups = rows.flatMap((row) => (row.key === null ? [] : [{ ...row, key: row.key }]));
+    return { from: from.toISOString(), to: to.toISOString(), total, groups };
+  }
+}
