@@ -1,5 +1,5 @@
-import type { ToolResult, UsageRecorded } from '@nightshift/contracts';
-import { type Claimed, type Database, flusher, type OutboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
+import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contracts';
+import { type Claimed, type Database, flusher, outboxJson, type Relay } from '@nightshift/postgres';
 import { usageOf } from './engine-events.ts';
 import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
 import { COMMIT, EMIT, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
@@ -27,7 +27,7 @@ interface Ending {
   readonly session: ClaimedSession;
   readonly end: TurnEnd;
   readonly next: 'turn' | 'tools' | 'done';
-  readonly events: readonly OutboxEvent[];
+  readonly events: readonly OutgoingEvent[];
 }
 
 interface PutBack {
@@ -35,7 +35,7 @@ interface PutBack {
   readonly upstreamFailures: number;
   readonly checkCount: number;
   readonly delayMs: number;
-  readonly events: readonly OutboxEvent[];
+  readonly events: readonly OutgoingEvent[];
 }
 
 type JournalRow = { runId: string; step: number; callId: string; kind: 'turn' | 'result'; body: JournalEntry };
@@ -52,7 +52,7 @@ export class SessionStore {
   /** The journal of a session, in order. */
   readonly journal: (runId: string) => Promise<JournalEntry[]>;
   /** Notes that a session's first turn begins. */
-  readonly started: (event: OutboxEvent) => Promise<void>;
+  readonly started: (event: OutgoingEvent) => Promise<void>;
 
   constructor(db: Database, relay: Relay, leaseMs: number) {
     this.#db = db;
@@ -61,11 +61,11 @@ export class SessionStore {
     this.commit = flusher<Ending, boolean>((endings) => this.#commitMany(endings));
     this.putBack = flusher<PutBack, boolean>((rows) => this.#putBackMany(rows));
     this.journal = flusher<string, JournalEntry[]>((runIds) => this.#journals(runIds));
-    this.started = flusher<OutboxEvent>((events) => this.#startedMany(events));
+    this.started = flusher<OutgoingEvent>((events) => this.#startedMany(events));
   }
 
   /** Inserts sessions; known ones are skipped. Returns the new ones and whether they were claimed. */
-  async insert(sessions: readonly NewSession[], events: readonly OutboxEvent[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
+  async insert(sessions: readonly NewSession[], events: readonly OutgoingEvent[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
     const rows = await this.#db.query<ClaimedSession & { claimed: boolean }>(INSERT, [JSON.stringify(sessions), outboxJson(events), this.#leaseMs]);
     const begun = new Set(rows.filter((row) => row.claimed).map((row) => row.runId));
     this.#relay.hand(events.filter((event) => begun.has(event.ref)));
@@ -85,7 +85,7 @@ export class SessionStore {
   }
 
   /** Stores events that belong to no other write. */
-  async emit(events: readonly OutboxEvent[]): Promise<void> {
+  async emit(events: readonly OutgoingEvent[]): Promise<void> {
     if (events.length === 0) return;
     await this.#db.query(EMIT, [outboxJson(events)]);
     this.#relay.hand(events);
@@ -120,13 +120,13 @@ export class SessionStore {
     return this.#write(PUT_BACK, rows, [JSON.stringify(input), outboxJson(rows.flatMap((row) => row.events))]);
   }
 
-  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutboxEvent[] }[], params: string[]): Promise<boolean[]> {
+  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutgoingEvent[] }[], params: string[]): Promise<boolean[]> {
     const written = new Set((await this.#db.query<{ id: string }>(statement, params)).map((row) => row.id));
     this.#relay.hand(rows.flatMap((row) => row.events).filter((event) => written.has(event.ref)));
     return rows.map((row) => written.has(row.session.runId));
   }
 
-  async #startedMany(events: readonly OutboxEvent[]): Promise<undefined[]> {
+  async #startedMany(events: readonly OutgoingEvent[]): Promise<undefined[]> {
     const written = new Set((await this.#db.query<{ id: string }>(STARTED, [events.map((event) => event.ref), outboxJson(events)])).map((row) => row.id));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));
     return events.map(() => undefined);

@@ -32,6 +32,7 @@ export class AppModule {
       offline: !environment.ENGINES_FILE && environment.UPSTREAM_BASE_URL === undefined,
       egressAllow: environment.EGRESS_ALLOW,
       sealPublicKey: environment.SEAL_PUBLIC_KEY,
+      onePool: around.onePool,
     });
     return {
       module: AppModule,

@@ -3,7 +3,7 @@ import { separatePorts, serveAdmin } from './admin.server.ts';
 import { AppModule } from './app.module.ts';
 import { GatewayEnvironment } from './config.ts';
 import { KeyStore } from './key.store.ts';
-import { serveOpenApi } from './openapi.ts';
+import { serveOpenApi } from './openapi.server.ts';
 
 export { GatewayEnvironment };
 

@@ -30,7 +30,7 @@ export class RunsController {
     this.#check(body, caller);
     const { traceparent, headers, rawBody } = request;
     const envelope = { runId: newId('run'), traceparent, answerEncoding: encodingOf(headers['x-answer-encoding']), idempotency: idempotencyOf(headers['idempotency-key'], '/v1/runs', rawBody) };
-    const { runId, replayed } = await this.runs.create(admit(body, caller, envelope, this.settings.sealPublicKey));
+    const { runId, replayed } = await this.runs.create(admit(body, { ...caller, pool: this.settings.onePool ?? caller.pool }, envelope, this.settings.sealPublicKey));
     request.notes.runId = runId;
     if (replayed) reply.header('idempotency-replayed', 'true');
     if (hasReasoningFormat(request.body)) reply.header('warning', '299 - "input.reasoningFormat is ignored"');

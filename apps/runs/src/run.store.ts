@@ -1,5 +1,5 @@
-import { AppError, type InternalCreateRun, type RunRequest } from '@nightshift/contracts';
-import { type Database, flusher, type OutboxEvent, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
+import { AppError, type InternalCreateRun, type RunRequest, type OutgoingEvent } from '@nightshift/contracts';
+import { type Database, flusher, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
 import { checkDelayMs, dueAt, fold, QUEUE_LIMIT_MS, type Change, type Run, type RunEvent } from './run.ts';
 import { eventsOf, type RunEventOut, startCommand } from './run-events.ts';
 import { COMMIT, CREATE, DUE, FIND_KEY, FORGET, LOAD } from './run.sql.ts';
@@ -9,7 +9,7 @@ type Loaded = Run & { readonly now: Date; readonly request?: RunRequest };
 interface Pending {
   readonly change: Change;
   readonly seenVersion: number;
-  readonly events: readonly OutboxEvent[];
+  readonly events: readonly OutgoingEvent[];
 }
 
 const CONFLICTS_MAX = 20;
@@ -107,11 +107,11 @@ export class RunStore {
   }
 }
 
-function startEvent({ runId, orgId, apiKeyId, pool, engine, request, traceparent }: InternalCreateRun): OutboxEvent {
+function startEvent({ runId, orgId, apiKeyId, pool, engine, request, traceparent }: InternalCreateRun): OutgoingEvent {
   const payload = startCommand({ runId, orgId, apiKeyId, pool, engine }, request);
   return outboxEvent({ ref: runId, topic: 'run.commanded', pool, key: runId, payload, traceparent });
 }
 
-function outboxEvents(run: Pick<Run, 'id' | 'pool' | 'traceparent'>, events: readonly RunEventOut[]): OutboxEvent[] {
+function outboxEvents(run: Pick<Run, 'id' | 'pool' | 'traceparent'>, events: readonly RunEventOut[]): OutgoingEvent[] {
   return events.map(({ topic, payload }) => outboxEvent({ ref: run.id, topic, pool: run.pool, key: run.id, payload, traceparent: run.traceparent }));
 }

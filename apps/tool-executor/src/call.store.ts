@@ -1,5 +1,5 @@
-import { AppError, type ToolResult } from '@nightshift/contracts';
-import { type Claimed, type Database, flusher, type OutboxEvent, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
+import { AppError, type ToolResult, type OutgoingEvent } from '@nightshift/contracts';
+import { type Claimed, type Database, flusher, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
 import { type Call, completedEvent } from './call.ts';
 import { CANCEL, COMMIT, DONE, EMIT, FORGET, INSERT } from './call.sql.ts';
 
@@ -67,6 +67,6 @@ export class CallStore {
   }
 }
 
-function completed(call: DoneCall): OutboxEvent {
+function completed(call: DoneCall): OutgoingEvent {
   return outboxEvent({ ref: call.id, topic: 'tool.completed', pool: call.pool, key: call.runId, payload: completedEvent(call, call.result), traceparent: call.traceparent ?? undefined });
 }

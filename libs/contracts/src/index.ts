@@ -1,4 +1,5 @@
 export { AppError, type ErrorCode, ERRORS, wireCode } from './errors.ts';
+export type { OutgoingEvent } from './events/outgoing-event.ts';
 export { RunCommanded, type RunStart, type RunStop } from './events/run-commanded.ts';
 export { FinishedBody, RunFinished } from './events/run-finished.ts';
 export { RunOutcome, RunProgressed } from './events/run-progressed.ts';

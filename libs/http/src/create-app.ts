@@ -36,7 +36,7 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
   });
   const errors = new ErrorFilter(options.log);
   acceptJson(instance);
-  noteRequests(instance, options, errors);
+  noteRequests(instance, options);
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(instance as never), { logger: false, abortOnError: false, bodyParser: false });
   app.useGlobalPipes(
     new StandardSchemaValidationPipe({
@@ -70,10 +70,9 @@ function acceptJson(instance: FastifyInstance): void {
   });
 }
 
-function noteRequests(instance: FastifyInstance, options: AppOptions, errors: ErrorFilter): void {
+function noteRequests(instance: FastifyInstance, options: AppOptions): void {
   const { log, serviceTokens } = options;
   const tokens = serviceTokens && [...serviceTokens].map(([name, token]) => ({ name, token: Buffer.from(`Bearer ${token}`) }));
-  instance.setErrorHandler((err, request, reply) => errors.reply(err, request as AppRequest, reply));
   instance.addHook('onRequest', (request, reply, done) => {
     const req = request as AppRequest;
     req.notes = {};

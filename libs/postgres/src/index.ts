@@ -2,6 +2,6 @@ export { type Claimed, claimedColumns, type WorkTable } from './claim.ts';
 export { connect, type Database, isInfrastructure, type Statement, statement } from './database.ts';
 export { flusher, type WriteMany } from './flush.ts';
 export { migrate } from './migrate.ts';
-export { outboxCte, type OutboxEvent, outboxEvent, outboxJson, type Publish, Relay } from './outbox.ts';
+export { outboxCte, outboxEvent, outboxJson, type Publish, Relay } from './outbox.ts';
 export { type Held, Worker, type WorkObserver } from './work.ts';
 export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';

@@ -1,21 +1,10 @@
-import type { Topic } from '@nightshift/contracts';
+import type { OutgoingEvent } from '@nightshift/contracts';
 import { newId } from '@nightshift/std';
 import { type Database, isInfrastructure, type Statement, statement } from './database.ts';
 import { flusher } from './flush.ts';
 
-/** An event that a commit writes. It is published only if the row it belongs to (`ref`) was written. */
-export interface OutboxEvent {
-  readonly id: string;
-  readonly ref: string;
-  readonly topic: Topic;
-  readonly pool: string;
-  readonly key: string;
-  readonly payload: unknown;
-  readonly traceparent: string | undefined;
-}
-
 /** An event to commit with the row `ref`. */
-export function outboxEvent(event: Omit<OutboxEvent, 'id'>): OutboxEvent {
+export function outboxEvent(event: Omit<OutgoingEvent, 'id'>): OutgoingEvent {
   return { id: newId('evt'), ...event };
 }
 
@@ -33,12 +22,12 @@ export function outboxCte(schema: string, parameter: string, written: string): s
 }
 
 /** The value of the parameter that `outboxCte` reads. */
-export function outboxJson(events: readonly OutboxEvent[]): string {
+export function outboxJson(events: readonly OutgoingEvent[]): string {
   return JSON.stringify(events);
 }
 
 /** Publishes one event; resolves when the bus has it for good. */
-export type Publish = (event: Omit<OutboxEvent, 'ref'>) => Promise<void>;
+export type Publish = (event: Omit<OutgoingEvent, 'ref'>) => Promise<void>;
 
 const SWEEP_AGE_MS = 3000;
 const SWEEP_ROWS = 500;
@@ -81,11 +70,11 @@ export class Relay {
   }
 
   /** Events of a commit that has succeeded. */
-  hand(events: readonly OutboxEvent[]): void {
+  hand(events: readonly OutgoingEvent[]): void {
     for (const event of events) void this.#send(event);
   }
 
-  #send(event: Omit<OutboxEvent, 'ref'>): Promise<void> {
+  #send(event: Omit<OutgoingEvent, 'ref'>): Promise<void> {
     const sent = this.#publish(event)
       .then(() => this.#remove(event.id))
       .catch((err: unknown) => this.#onTrouble(err))
@@ -111,7 +100,7 @@ export class Relay {
   /** Publishes what has waited for three seconds or more, until nothing is left. */
   async sweep(): Promise<void> {
     for (;;) {
-      const rows = await this.#db.query<Omit<OutboxEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);
+      const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);
       await Promise.all(rows.filter((row) => !this.#inFlight.has(row.id)).map((row) => this.#send(row)));
       if (rows.length < SWEEP_ROWS) return;
     }

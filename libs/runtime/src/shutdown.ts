@@ -1,7 +1,7 @@
 import type { Logger } from './log.ts';
 
-/** The order in which a process lets go: stop accepting and claiming, finish what is held, write what is buffered, close connections. */
-export const PHASES = ['refuse', 'drain', 'flush', 'close'] as const;
+/** The order in which a process lets go: stop accepting and claiming, finish what is held, write what is buffered, close connections, end servers of its own. */
+export const PHASES = ['refuse', 'drain', 'flush', 'close', 'end'] as const;
 export type Phase = (typeof PHASES)[number];
 
 interface Step {

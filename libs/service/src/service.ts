@@ -1,8 +1,9 @@
 import type { DynamicModule } from '@nestjs/common';
+import type { OutgoingEvent } from '@nightshift/contracts';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '@nightshift/http';
 import { BusStrategy, DeadLetterStore } from '@nightshift/messaging';
-import { connect, type Database, isInfrastructure, migrate, type OutboxEvent, Relay, statement } from '@nightshift/postgres';
+import { connect, type Database, isInfrastructure, migrate, Relay, statement } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
 import type { Surroundings } from './surroundings.ts';
 
@@ -55,7 +56,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   const log = around.log.child({ service: name });
   await migrateWhenReachable(options, around, log);
   const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => log.debug({ err }, 'postgres connection') });
-  const publish = (event: Omit<OutboxEvent, 'ref'>): Promise<void> => around.bus.publish(event);
+  const publish = (event: Omit<OutgoingEvent, 'ref'>): Promise<void> => around.bus.publish(event);
   const relay = new Relay({ db, schema, publish, onTrouble: (err) => log.debug({ err }, 'event not published yet') });
   const deadLetters = new DeadLetterStore(db, schema, name);
   const starts: (() => void)[] = [];

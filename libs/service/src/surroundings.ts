@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly connectionsMax: number;
   /** The pool whose turns and calls this process does. */
   readonly pool: string;
+  /** The pool that all runs go to, where one process serves every pool. */
+  readonly onePool: string | undefined;
   /** Callers that this service accepts, by name. */
   readonly serviceTokens: ReadonlyMap<string, string>;
   /** The services behind the gateway that are processes of their own. */
@@ -64,6 +66,7 @@ export function clusterSurroundings(app: App, environment: ClusterEnvironment): 
     databaseUrl: environment.DATABASE_URL,
     connectionsMax: CONNECTIONS_MAX,
     pool: environment.POOL,
+    onePool: undefined,
     serviceTokens: acceptedTokens(environment),
     neighbours: ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-dispatcher', 'billing'],
     client: (target) => {

@@ -1,0 +1,30 @@
+import { BillingEnvironment } from '@nightshift/billing';
+import { EngineEnvironment } from '@nightshift/engine-orchestrator';
+import { GatewayEnvironment } from '@nightshift/gateway';
+import { RunsEnvironment } from '@nightshift/runs';
+import { ProcessEnvironment } from '@nightshift/service';
+import { ToolEnvironment } from '@nightshift/tool-executor';
+import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
+import { z } from 'zod';
+
+const REPOSITORY = new URL('../../../', import.meta.url).pathname;
+const DRAIN_MS = 5000;
+
+/** The environment of the standalone process: what all services read, with secrets that are made when they are missing. */
+export const StandaloneEnvironment = z.object({
+  ...BillingEnvironment.shape,
+  ...EngineEnvironment.shape,
+  ...RunsEnvironment.shape,
+  ...ToolEnvironment.shape,
+  ...WebhookEnvironment.shape,
+  ...GatewayEnvironment.shape,
+  ...ProcessEnvironment.shape,
+  ADMIN_TOKEN: GatewayEnvironment.shape.ADMIN_TOKEN.optional(),
+  SEAL_PUBLIC_KEY: GatewayEnvironment.shape.SEAL_PUBLIC_KEY.optional(),
+  SEAL_PRIVATE_KEY: ToolEnvironment.shape.SEAL_PRIVATE_KEY.optional(),
+  DATABASE_URL: z.string().optional(),
+  DATA_DIR: z.string().default('.nightshift').transform((path) => new URL(path.endsWith('/') ? path : `${path}/`, `file://${REPOSITORY}`).pathname),
+  SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS.unwrap().default(DRAIN_MS),
+  TURN_DRAIN_MS: EngineEnvironment.shape.TURN_DRAIN_MS.unwrap().default(DRAIN_MS),
+});
+export type StandaloneEnvironment = z.infer<typeof StandaloneEnvironment>;
