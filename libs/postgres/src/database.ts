@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import pg from 'pg';
 
 /** One SQL statement with the name it is prepared under: unique in the process, `schema.verb_noun`. */
@@ -28,7 +29,7 @@ const INT8_OID = 20;
 
 /** Connects lazily: the first query opens the first connection. `max` bounds the connections. int8 is read as a number. */
 export function connect(options: { url: string; max: number; name: string; onError: (err: Error) => void }): Database {
-  const types = { getTypeParser: ((oid: number, format?: 'text') => (oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser };
+  const typeParsers = { getTypeParser: ((oid: number, format?: 'text') => (oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser };
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max,
@@ -37,7 +38,7 @@ export function connect(options: { url: string; max: number; name: string; onErr
     idleTimeoutMillis: 60_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
-    types,
+    types: typeParsers,
   });
   pool.on('error', options.onError);
   const query: Database['query'] = async <Row>(stmt: Statement, params: unknown[] = []) => (await pool.query({ name: stmt.name, text: stmt.text, values: params })).rows as Row[];
@@ -70,12 +71,12 @@ const LOST_CONNECTION = /connection terminated|timeout exceeded when trying to c
 
 /** True when the database, not the statement, is the trouble: connection, resources, shutdown or a serialisation failure (SQLSTATE classes 08, 40, 53, 57). */
 export function isInfrastructure(err: unknown): boolean {
-  if (!(err instanceof Error)) return false;
+  if (!types.isNativeError(err)) return false;
   const code = (err as { code?: unknown }).code;
   if (typeof code === 'string') {
     if (NETWORK_CODES.has(code)) return true;
     if (code.length === 5 && INFRASTRUCTURE_CLASSES.has(code.slice(0, 2))) return true;
   }
-  if (err instanceof AggregateError) return err.errors.some(isInfrastructure);
+  if ('errors' in err && Array.isArray(err.errors)) return err.errors.some(isInfrastructure);
   return LOST_CONNECTION.test(err.message) || isInfrastructure(err.cause);
 }

@@ -29,10 +29,10 @@ export function outboxJson(events: readonly OutgoingEvent[]): string {
 /** Publishes one event; resolves when the bus has it for good. */
 export type Publish = (event: Omit<OutgoingEvent, 'ref'>) => Promise<void>;
 
-const SWEEP_AGE_MS = 3000;
+const SWEEP_AGE_MS = 2000;
 const SWEEP_ROWS = 500;
 const SWEEP_EVERY_MS = 1000;
-const SWEEP_CLAIM_MS = 30_000;
+const SWEEP_CLAIM_MS = 3000;
 
 /**
  * Publishes committed events and deletes their rows. A commit hands its events over in memory; rows that nobody handed
@@ -43,8 +43,9 @@ export class Relay {
   readonly #db: Database;
   readonly #remove: (id: string) => Promise<void>;
   readonly #sweepStatement: Statement;
+  readonly #releaseStatement: Statement;
   readonly #onTrouble: (err: unknown) => void;
-  readonly #inFlight = new Map<string, Promise<void>>();
+  readonly #inFlight = new Map<string, Promise<boolean>>();
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
 
@@ -67,6 +68,7 @@ export class Relay {
        where o.id = due.id
        returning o.id, o.topic, o.pool, o.key, o.payload, o.traceparent`,
     );
+    this.#releaseStatement = statement(`${schema}.outbox_release`, `update ${schema}.outbox set claimed_until = null where id = any($1::text[])`);
   }
 
   /** Events of a commit that has succeeded. */
@@ -74,10 +76,14 @@ export class Relay {
     for (const event of events) void this.#send(event);
   }
 
-  #send(event: Omit<OutgoingEvent, 'ref'>): Promise<void> {
+  #send(event: Omit<OutgoingEvent, 'ref'>): Promise<boolean> {
     const sent = this.#publish(event)
       .then(() => this.#remove(event.id))
-      .catch((err: unknown) => this.#onTrouble(err))
+      .then(() => true)
+      .catch((err: unknown) => {
+        this.#onTrouble(err);
+        return false;
+      })
       .finally(() => this.#inFlight.delete(event.id));
     this.#inFlight.set(event.id, sent);
     return sent;
@@ -97,12 +103,15 @@ export class Relay {
     this.#timer = setTimeout(tick, 0);
   }
 
-  /** Publishes what has waited for three seconds or more, until nothing is left. */
+  /** Publishes what has waited for three seconds or more, until nothing is left or the bus refuses: then the next sweep tries again. */
   async sweep(): Promise<void> {
     for (;;) {
       const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);
-      await Promise.all(rows.filter((row) => !this.#inFlight.has(row.id)).map((row) => this.#send(row)));
-      if (rows.length < SWEEP_ROWS) return;
+      const own = rows.filter((row) => !this.#inFlight.has(row.id));
+      const sent = await Promise.all(own.map((row) => this.#send(row)));
+      const refused = own.filter((_, index) => !sent[index]).map((row) => row.id);
+      if (refused.length > 0) await this.#db.query(this.#releaseStatement, [refused.sort()]);
+      if (refused.length > 0 || rows.length < SWEEP_ROWS) return;
     }
   }
 

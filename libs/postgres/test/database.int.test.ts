@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { connect, type Database, isInfrastructure, statement } from '@nightshift/postgres';
+import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
+import pg from 'pg';
+
+let database: TestDatabase;
+let db: Database;
+let lost: Error[];
+
+beforeAll(async () => {
+  database = await testDatabase({
+    template: 'database.int 1',
+    migrate: async (url) => {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      await client.query('create table note (text text primary key)');
+      await client.end();
+    },
+  });
+  lost = [];
+  db = connect({ url: database.url, max: 2, name: 'test-database', onError: (err) => lost.push(err) });
+});
+afterAll(async () => {
+  await db.close();
+  await database.drop();
+});
+
+const notes = async () => (await db.query<{ text: string }>(statement('notes', 'select text from note order by 1'))).map((row) => row.text);
+const ADD = statement('add', 'insert into note values ($1)');
+
+describe('a database', () => {
+  test('gives int8 as a number', async () => {
+    expect(await db.query(statement('big', 'select 9007199254740991::int8 as n, count(*) as rows from note'))).toEqual([{ n: Number.MAX_SAFE_INTEGER, rows: 0 }]);
+  });
+
+  test('commits a transaction whole, or not at all when it throws', async () => {
+    expect(await db.transaction(async (query) => {
+      await query(ADD, ['one']);
+      await query(ADD, ['two']);
+      return 'done';
+    })).toBe('done');
+    await expect(db.transaction(async (query) => {
+      await query(ADD, ['three']);
+      await query(ADD, ['one']);
+    })).rejects.toMatchObject({ code: '23505' });
+    await expect(db.transaction(async (query) => {
+      await query(ADD, ['four']);
+      throw new Error('changed my mind');
+    })).rejects.toThrow('changed my mind');
+    expect(await notes()).toEqual(['one', 'two']);
+  });
+
+  test('tells a killed connection from a bad statement, and goes on with a new one', async () => {
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    const kill = () => admin.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test-database'");
+    const slow = db.query(statement('slow', 'select pg_sleep(20)'));
+    const caught = slow.then(() => undefined, (err: unknown) => err);
+    await waitFor(async () => (await admin.query("select 1 from pg_stat_activity where application_name = 'test-database' and wait_event = 'PgSleep'")).rowCount === 1);
+    await kill();
+    expect(isInfrastructure(await caught)).toBe(true);
+    await expect(db.query(statement('bad', 'select no_such_column'))).rejects.toMatchObject({ code: '42703' });
+    expect(await notes()).toEqual(['one', 'two']);
+    // An idle connection that is lost is reported, and not thrown at the process.
+    await kill();
+    await waitFor(() => lost.length > 0);
+    expect(await notes()).toEqual(['one', 'two']);
+    await admin.end();
+  });
+
+  test('that cannot be reached is infrastructure', async () => {
+    const nowhere = connect({ url: 'postgresql://nobody@127.0.0.1:1/none', max: 1, name: 'nowhere', onError: () => undefined });
+    const err: unknown = await nowhere.query(statement('ping', 'select 1')).catch((failure: unknown) => failure);
+    expect(isInfrastructure(err)).toBe(true);
+    await nowhere.close();
+  });
+});

@@ -1,0 +1,172 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { OutgoingEvent } from '@nightshift/contracts';
+import { connect, type Database, outboxCte, outboxEvent, outboxJson, Relay, statement } from '@nightshift/postgres';
+import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
+import pg from 'pg';
+
+const TABLES = `create schema app;
+  create table app.outbox (id text primary key, topic text not null, pool text not null, key text not null, payload json not null, traceparent text,
+    created_at timestamptz not null default now(), claimed_until timestamptz);
+  create table app.thing (id text primary key)`;
+
+let database: TestDatabase;
+let db: Database;
+let published: string[];
+let trouble: unknown[];
+let relays: Relay[];
+
+beforeAll(async () => {
+  database = await testDatabase({
+    template: `outbox ${TABLES}`,
+    migrate: async (url) => {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      await client.query(TABLES);
+      await client.end();
+    },
+  });
+  db = connect({ url: database.url, max: 4, name: 'test', onError: (err) => console.error(err) });
+});
+beforeEach(() => {
+  published = [];
+  trouble = [];
+  relays = [];
+});
+afterEach(async () => {
+  await Promise.all(relays.map((relay) => relay.stop()));
+  await db.query(statement('clear', 'truncate app.outbox, app.thing'));
+});
+afterAll(async () => {
+  await db.close();
+  await database.drop();
+});
+
+type Published = Omit<OutgoingEvent, 'ref'>;
+const relayOf = (publish: (event: Published) => Promise<void> = async (event) => void published.push(event.id)): Relay => {
+  const relay = new Relay({ db, schema: 'app', publish, onTrouble: (err) => trouble.push(err) });
+  relays.push(relay);
+  return relay;
+};
+const event = (ref: string): OutgoingEvent => outboxEvent({ ref, topic: 'run.finished', pool: 'shared', key: ref, payload: { runId: ref }, traceparent: undefined });
+const WRITE = statement('write', `with written as (insert into app.thing select unnest($1::text[]) on conflict do nothing returning id as ref), ${outboxCte('app', '$2', 'written')} select ref from written`);
+const write = (events: readonly OutgoingEvent[]) => db.query<{ ref: string }>(WRITE, [events.map(({ ref }) => ref), outboxJson(events)]);
+const waiting = async () => (await db.query<{ id: string }>(statement('ids', 'select id from app.outbox order by id'))).map((row) => row.id);
+const age = () => db.query(statement('age', "update app.outbox set created_at = now() - interval '1 minute'"));
+
+describe('an outbox', () => {
+  test('keeps an event only if the row that it belongs to was written', async () => {
+    const first = event('a');
+    await write([first]);
+    await write([event('a'), event('b')].map((one) => ({ ...one, traceparent: '00-trace' })));
+    const rows = await db.query(statement('rows', 'select key, traceparent, payload from app.outbox order by key'));
+    expect(rows).toEqual([{ key: 'a', traceparent: null, payload: { runId: 'a' } }, { key: 'b', traceparent: '00-trace', payload: { runId: 'b' } }]);
+  });
+
+  test('is empty again when the events that a commit handed over are published', async () => {
+    const events = ['a', 'b', 'c'].map(event);
+    await write(events);
+    relayOf().hand(events);
+    await waitFor(async () => (await waiting()).length === 0);
+    expect(published.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+  });
+
+  test('keeps an event until the bus has taken it', async () => {
+    const [one] = [event('a')];
+    await write([one]);
+    let take: () => void = () => undefined;
+    const relay = relayOf(() => new Promise((resolve) => (take = resolve)));
+    relay.hand([one]);
+    await age();
+    await relay.sweep();
+    expect(await waiting()).toEqual([one.id]);
+    take();
+    await waitFor(async () => (await waiting()).length === 0);
+  });
+
+  test('still holds an event that the bus refused, and says what was wrong', async () => {
+    const one = event('a');
+    await write([one]);
+    const relay = relayOf(() => Promise.reject(new Error('no broker')));
+    relay.hand([one]);
+    await relay.stop();
+    expect(await waiting()).toEqual([one.id]);
+    expect(trouble).toEqual([new Error('no broker')]);
+  });
+});
+
+describe('a sweep', () => {
+  test('publishes what a process that died has left, as it was written', async () => {
+    const left = { ...event('a'), traceparent: '00-trace' };
+    await write([left]);
+    await age();
+    const seen: Published[] = [];
+    await relayOf(async (one) => void seen.push(one)).sweep();
+    const { ref: _, ...whole } = left;
+    expect(seen).toEqual([whole]);
+    expect(await waiting()).toEqual([]);
+  });
+
+  test('leaves fresh events to the process that wrote them', async () => {
+    await write([event('a')]);
+    await relayOf().sweep();
+    expect(published).toEqual([]);
+    expect(await waiting()).toHaveLength(1);
+  });
+
+  test('empties a long outbox', async () => {
+    const events = Array.from({ length: 1203 }, (_, index) => event(`k${index}`));
+    await write(events);
+    await age();
+    await relayOf().sweep();
+    expect(new Set(published)).toEqual(new Set(events.map(({ id }) => id)));
+    expect(await waiting()).toEqual([]);
+  });
+
+  test('shares the work with other relays: each event is published by one of them', async () => {
+    const events = Array.from({ length: 700 }, (_, index) => event(`k${index}`));
+    await write(events);
+    await age();
+    await Promise.all([relayOf(), relayOf(), relayOf()].map((relay) => relay.sweep()));
+    expect(published.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+  });
+
+  test('begins at the start and goes on', async () => {
+    await write([event('a')]);
+    await age();
+    relayOf().start();
+    await waitFor(() => published.length === 1);
+    const later = event('b');
+    await write([later]);
+    await age();
+    await waitFor(() => published.length === 2);
+    expect(published[1]).toBe(later.id);
+  });
+
+  test('publishes an event soon after the bus is back', async () => {
+    await write([event('a')]);
+    await age();
+    let isUp = false;
+    const relay = relayOf(async (one) => {
+      if (!isUp) throw new Error('no broker');
+      published.push(one.id);
+    });
+    relay.start();
+    await waitFor(() => trouble.length > 0);
+    isUp = true;
+    await waitFor(async () => (await waiting()).length === 0, { timeoutMs: 5000 });
+    expect(published).toHaveLength(1);
+  });
+
+  test('has nothing in flight any more once it is stopped', async () => {
+    const one = event('a');
+    await write([one]);
+    let ended = false;
+    const relay = relayOf(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      ended = true;
+    });
+    relay.hand([one]);
+    await relay.stop();
+    expect([ended, await waiting()]).toEqual([true, []]);
+  });
+});
