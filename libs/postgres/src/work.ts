@@ -97,16 +97,19 @@ export class Worker<Row extends Claimed> {
       return;
     }
     this.#claiming = true;
+    // True while a pass over the lanes goes on that began with the first of them and has taken all that it saw.
+    let isWhole = this.#cursor === '';
     try {
       do {
         this.#again = false;
         const free = this.#options.slots - this.#held.size - this.#reserved;
         if (free <= 0 || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
-        const fromStart = this.#cursor === '';
         const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));
         for (const row of rows) this.#hold(row);
-        if (rows.length === free || !fromStart || this.#cursor !== '') this.#again = true;
+        if (rows.length === free) isWhole = this.#cursor === '';
+        if (rows.length === free || this.#cursor !== '') this.#again = true;
+        else if (!isWhole) this.#again = isWhole = true;
         else if (!this.#again) this.#rowsWait = false;
       } while (this.#again);
     } catch (err) {
