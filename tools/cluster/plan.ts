@@ -27,6 +27,8 @@ export type Secrets = {
 const pooled: readonly App[] = ['engine-orchestrator', 'tool-executor'];
 const gatewayPortStep = 10;
 const drainMs = '5000';
+// Our own broker allows less than the 6 s that brokers ask for by default.
+const sessionTimeoutMs = '3000';
 
 function list(text: string | undefined): string[] {
   return (text ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
@@ -67,7 +69,7 @@ export function inheritedEnvironment(environment: Environment): Record<string, s
   const kept = Object.entries(environment).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !notInherited.test(entry[0]),
   );
-  return { SHUTDOWN_GRACE_MS: drainMs, TURN_DRAIN_MS: drainMs, STREAM_DRAIN_MS: drainMs, ...Object.fromEntries(kept) };
+  return { SHUTDOWN_GRACE_MS: drainMs, TURN_DRAIN_MS: drainMs, STREAM_DRAIN_MS: drainMs, ...(!environment['KAFKA_BROKERS'] && { KAFKA_SESSION_TIMEOUT_MS: sessionTimeoutMs }), ...Object.fromEntries(kept) };
 }
 
 /** How long services may take to end, in ms: the longest of the three drains, and some time to close. */

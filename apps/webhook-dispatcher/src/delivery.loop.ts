@@ -82,8 +82,8 @@ export class DeliveryLoop {
     try {
       return await withSpan('webhook attempt', { parent: delivery.traceparent, kind: 'client', attributes }, async (traceparent, span) => {
         const outcome = await postDelivery(egress, { url, body, deliveryId, event, traceparent, timeoutMs, signal: held.signal, allow });
-        if (outcome.status !== null) span?.setAttribute('http.response.status_code', outcome.status);
-        if (outcome.errorCode !== null) span?.setAttribute('error.type', outcome.errorCode);
+        if (outcome.status !== null) span.set({ 'http.response.status_code': outcome.status });
+        if (outcome.errorCode !== null) span.set({ 'error.type': outcome.errorCode });
         return outcome;
       });
     } catch (err) {

@@ -5,7 +5,7 @@ import { type DynamicModule, type INestApplication, StandardSchemaSerializerInte
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
-import { type Logger, metrics, registry, traceparentFrom } from '@nightshift/runtime';
+import { type Logger, metrics, registry, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
 import { type FastifyInstance, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
 import type { AppRequest } from './request.ts';
@@ -72,11 +72,14 @@ function acceptJson(instance: FastifyInstance): void {
 
 function noteRequests(instance: FastifyInstance, options: AppOptions): void {
   const { log, serviceTokens } = options;
+  const spans = new WeakMap<AppRequest, StartedSpan>();
   const tokens = serviceTokens && [...serviceTokens].map(([name, token]) => ({ name, token: Buffer.from(`Bearer ${token}`) }));
   instance.addHook('onRequest', (request, reply, done) => {
     const req = request as AppRequest;
     req.notes = {};
-    req.traceparent = traceparentFrom(headerOf(req.headers.traceparent));
+    const span = startSpan(`${req.method} ${req.routeOptions.url ?? 'unknown'}`, { parent: traceparentFrom(headerOf(req.headers.traceparent)), kind: 'server', attributes: { 'service.name': options.name, 'http.request.method': req.method, 'http.route': req.routeOptions.url ?? 'unknown' } });
+    spans.set(req, span);
+    req.traceparent = span.traceparent;
     reply.header('x-request-id', req.id);
     if (tokens && req.url.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
       return done(new AppError('authentication_failed', { message: 'This route is for the other services only.' }));
@@ -87,6 +90,9 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     const req = request as AppRequest;
     const route = req.routeOptions.url ?? 'unknown';
     const durationMs = Math.round(reply.elapsedTime * 10) / 10;
+    const span = spans.get(req);
+    span?.set({ 'http.response.status_code': reply.statusCode });
+    span?.end(reply.statusCode >= 500 ? (req.notes.errorCode ?? 'error') : undefined);
     metrics.httpDuration.observe({ service: options.name, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
     const level = route === '/health' || route === '/ready' || route.startsWith('/internal/') ? 'debug' : 'info';
     log[level]({ requestId: req.id, method: req.method, route, status: reply.statusCode, durationMs, traceId: req.traceparent.slice(3, 35), ...req.notes }, 'request');

@@ -18,6 +18,8 @@ export interface KafkaOptions {
 
 const ALL_REPLICAS = -1;
 const RECOVER_MS = 1000;
+const TRY_AGAIN_MS = 1000;
+const QUEUED_MAX = 10_000;
 
 /** Kafka through kafkajs; the only file besides its consumer that knows the client. */
 export class KafkaBus implements Bus {
@@ -28,7 +30,9 @@ export class KafkaBus implements Bus {
   readonly #consumers: KafkaConsumer[] = [];
   readonly #known = new Set<string>();
   #connected: Promise<void> | undefined;
-  #down = true;
+  #down = false;
+  #troubleAt = 0;
+  #queued = 0;
   #closing = false;
   readonly #send: (event: BusEvent) => Promise<void>;
 
@@ -40,7 +44,7 @@ export class KafkaBus implements Bus {
       ...(options.ssl && { ssl: options.ssl }),
       ...(options.sasl && { sasl: options.sasl }),
       connectionTimeout: 3000,
-      requestTimeout: 10_000,
+      requestTimeout: 5000,
       retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 3 },
       logLevel: logLevel.WARN,
       logCreator: () => ({ namespace, label, log }) => options.log.debug({ kafka: namespace, level: label, error: log['error'] }, log.message),
@@ -50,8 +54,12 @@ export class KafkaBus implements Bus {
     this.#send = flusher<BusEvent>((events) => this.#sendBatch(events));
   }
 
+  /** While Kafka is away only one try a second goes through: events wait in their outbox, not in memory. */
   publish(event: BusEvent): Promise<void> {
-    return this.#send(event);
+    const isPausing = this.#down && Date.now() - this.#troubleAt < TRY_AGAIN_MS;
+    if (isPausing || this.#queued >= QUEUED_MAX) return Promise.reject(new KafkaUnavailable('kafka is not available'));
+    this.#queued += 1;
+    return this.#send(event).finally(() => (this.#queued -= 1));
   }
 
   async #sendBatch(events: readonly BusEvent[]): Promise<undefined[]> {
@@ -79,6 +87,7 @@ export class KafkaBus implements Bus {
 
   #noteTrouble(): void {
     this.#down = true;
+    this.#troubleAt = Date.now();
     this.#known.clear();
   }
 

@@ -1,3 +1,4 @@
+import { isBusy } from './busy.ts';
 import { backlogStatement, type Claimed, claimStatement, handBackStatement, keepStatement, type WorkTable } from './claim.ts';
 import { type Database, isInfrastructure } from './database.ts';
 
@@ -21,6 +22,8 @@ interface Holding {
 }
 
 const POLL_MS = 1000;
+const BUSY_SLOTS = Number(process.env.BS ?? 64);
+const CLAIM_ROWS_MIN = 16;
 const BACKLOG_EVERY = 5;
 
 /**
@@ -56,9 +59,15 @@ export class Worker<Row extends Claimed> {
   /** Slots for rows that a statement is about to write as claimed; none while others wait. Give back what was not used. */
   reserve(wanted: number): number {
     if (this.#refusing || this.#rowsWait || this.#timer === undefined) return 0;
-    const granted = Math.max(0, Math.min(wanted, this.#options.slots - this.#held.size - this.#reserved));
+    const granted = Math.max(0, Math.min(wanted, this.#free()));
     this.#reserved += granted;
     return granted;
+  }
+
+  /** A process without idle time holds few rows, so that requests are answered first; what waits is claimed as others end. */
+  #free(): number {
+    const slots = isBusy() ? Math.min(this.#options.slots, BUSY_SLOTS) : this.#options.slots;
+    return slots - this.#held.size - this.#reserved;
   }
 
   /** Runs the rows that a statement wrote as claimed, and frees the rest of the reservation. */
@@ -70,7 +79,12 @@ export class Worker<Row extends Claimed> {
   /** Says that due rows may be waiting. */
   wake(): void {
     this.#rowsWait = true;
-    void this.#claim();
+    this.#claimSoon();
+  }
+
+  /** While many rows are held, claims wait until several slots are free: one statement for all of them. */
+  #claimSoon(): void {
+    if (this.#held.size < CLAIM_ROWS_MIN || this.#free() >= CLAIM_ROWS_MIN) void this.#claim();
   }
 
   /** Aborts the row if this process holds it, because something outside has stopped it. */
@@ -86,7 +100,7 @@ export class Worker<Row extends Claimed> {
       .catch((err: unknown) => this.#options.observer.trouble(err))
       .finally(() => {
         if (this.#held.get(row.id)?.epoch === row.epoch) this.#held.delete(row.id);
-        if (this.#rowsWait) void this.#claim();
+        if (this.#rowsWait) this.#claimSoon();
       });
     this.#held.set(row.id, { epoch: row.epoch, abort, done });
   }
@@ -102,7 +116,7 @@ export class Worker<Row extends Claimed> {
     try {
       do {
         this.#again = false;
-        const free = this.#options.slots - this.#held.size - this.#reserved;
+        const free = this.#free();
         if (free <= 0 || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
         const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));

@@ -7,4 +7,4 @@ export { freePort, stablePort } from './ports.ts';
 export { isAlive, isGoneWithin, startOfProcess } from './process-of-pid.ts';
 export { type CheckResult, ReadinessChecks } from './readiness.ts';
 export { type Phase, PHASES, Shutdown, shutdownOnSignal } from './shutdown.ts';
-export { startTracing, traceIdOf, traceparentFrom, withSpan } from './telemetry.ts';
+export { type StartedSpan, startSpan, startTracing, traceIdOf, traceparentFrom, withSpan } from './telemetry.ts';

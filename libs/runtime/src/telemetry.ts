@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Attributes, context, propagation, type Span, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import { type Attributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
@@ -29,7 +29,6 @@ export function startTracing(service: string, endpoint: string | undefined): () 
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   });
   tracer = provider.getTracer('nightshift');
-  propagation.setGlobalPropagator(propagator);
   return () => provider.shutdown();
 }
 
@@ -42,23 +41,41 @@ export interface SpanOptions {
 
 const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, consumer: SpanKind.CONSUMER, internal: SpanKind.INTERNAL };
 
-/**
- * Runs `work` inside a span below `parent` and gives it the traceparent to hand on.
- * Without an exporter no span is made and the parent's context is handed on as it is.
- */
-export async function withSpan<T>(name: string, options: SpanOptions, work: (traceparent: string, span: Span | undefined) => Promise<T>): Promise<T> {
-  const parent = options.parent ?? traceparentFrom(undefined);
-  if (!tracer) return work(parent, undefined);
-  const parentContext = propagator.extract(context.active(), { traceparent: parent }, { get: (carrier, key) => carrier[key as 'traceparent'], keys: (carrier) => Object.keys(carrier) });
-  const span = tracer.startSpan(name, { kind: KINDS[options.kind], attributes: { ...options.attributes } }, parentContext);
-  const { traceId, spanId } = span.spanContext();
-  try {
-    return await work(`00-${traceId}-${spanId}-01`, span);
-  } catch (err) {
-    span.setStatus({ code: SpanStatusCode.ERROR, message: err instanceof Error ? err.message : String(err) });
-    throw err;
-  } finally {
-    span.end();
-  }
+/** A span that has begun. */
+export interface StartedSpan {
+  /** The context to hand on. */
+  readonly traceparent: string;
+  set(attributes: Attributes): void;
+  /** Ends it, as failed with an error text. */
+  end(error?: string): void;
 }
 
+/** Begins a span below `parent`. Without an exporter none is made, and the parent's context is handed on as it is. */
+export function startSpan(name: string, options: SpanOptions): StartedSpan {
+  const parent = options.parent ?? traceparentFrom(undefined);
+  if (!tracer) return { traceparent: parent, set: () => undefined, end: () => undefined };
+  const parentContext = propagator.extract(ROOT_CONTEXT, { traceparent: parent }, { get: (carrier, key) => carrier[key as 'traceparent'], keys: (carrier) => Object.keys(carrier) });
+  const span = tracer.startSpan(name, { kind: KINDS[options.kind], attributes: options.attributes }, parentContext);
+  const { traceId, spanId } = span.spanContext();
+  return {
+    traceparent: `00-${traceId}-${spanId}-01`,
+    set: (attributes) => void span.setAttributes(attributes),
+    end(error) {
+      if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+      span.end();
+    },
+  };
+}
+
+/** Runs `work` inside a span below `parent` and gives it the context to hand on. */
+export async function withSpan<T>(name: string, options: SpanOptions, work: (traceparent: string, span: StartedSpan) => Promise<T>): Promise<T> {
+  const span = startSpan(name, options);
+  try {
+    const result = await work(span.traceparent, span);
+    span.end();
+    return result;
+  } catch (err) {
+    span.end(err instanceof Error ? err.message : String(err));
+    throw err;
+  }
+}
