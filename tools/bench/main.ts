@@ -1,6 +1,6 @@
 /** The benchmark suite: `npm run bench -- [--shape standalone|cluster] [--only <name>] [--json <file>]`. */
 import { writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Bench, startLoad, steadyBatch, stopLoad } from './bench.ts';
 import { benchmarks } from './benchmarks.ts';
@@ -9,6 +9,8 @@ import { startHelper } from './process.ts';
 import { type Shape, startProduct } from './product.ts';
 
 const limitMs = 5 * 60_000;
+const loadBefore = loadavg()[0] ?? 0;
+const quietLoadMax = 0.7;
 
 function readOptions(): { shape: Shape; only: string | undefined; json: string } {
   const { values } = parseArgs({
@@ -26,6 +28,7 @@ const cleanups: (() => Promise<void>)[] = [];
 
 async function measure(shape: Shape, only: string | undefined): Promise<Record<string, Figure[]>> {
   const say = (text: string): void => console.error(`bench: ${text}`);
+  if (loadBefore > quietLoadMax) say(`this machine is busy with something else (load ${loadBefore.toFixed(1)}), so the figures will be worse than the product`);
   const model = await startHelper('fake-model.ts');
   cleanups.push(() => model.stop());
   const endpoint = await startHelper('fake-endpoint.ts', ['--brief']);
@@ -48,7 +51,7 @@ async function measure(shape: Shape, only: string | undefined): Promise<Record<s
 }
 
 function report(shape: Shape, figures: Record<string, Figure[]>, json: string, seconds: number): void {
-  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), node: process.version };
+  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), node: process.version, loadBefore };
   const results = Object.entries(figures).flatMap(([benchmark, list]) => list.map((one) => ({ benchmark, ...one, verdict: verdict(one) })));
   console.log(`\n${shape}, ${machine.cpus} × ${machine.model}, everything on this machine, ${seconds.toFixed(0)} s\n`);
   console.log(table(Object.values(figures).flat()));
