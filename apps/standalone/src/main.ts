@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { portOf } from '@nightshift/http';
-import { startEmbeddedPostgres } from '@nightshift/postgres';
 import { claimFolder, collectProcessMetrics, createLog, flushLogPeriodically, loadConfig, localSecrets, Shutdown, shutdownOnSignal, startTracing } from '@nightshift/runtime';
 import { banner } from './banner.ts';
+import { runPostgres } from './postgres.server.ts';
 import { compose } from './services.server.ts';
 import { StandaloneEnvironment } from './config.ts';
 
@@ -31,7 +31,7 @@ async function start(): Promise<void> {
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
   shutdown.add('close', 'tracing', startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
-  const { gateway, adminPort } = await compose(environment, secrets, await databaseUrl(), log, shutdown);
+  const { gateway, adminPort } = await compose(environment, secrets, environment.DATABASE_URL ?? (await runPostgres(join(dataDir, 'postgres'), log, shutdown)), log, shutdown);
   const host = environment.HOST === '0.0.0.0' || environment.HOST === '::' ? '127.0.0.1' : environment.HOST;
   const ownKey = environment.BOOTSTRAP_API_KEY === undefined;
   process.stdout.write(
@@ -44,13 +44,6 @@ async function start(): Promise<void> {
       offline: environment.ENGINES_FILE === undefined && environment.UPSTREAM_BASE_URL === undefined,
     }),
   );
-}
-
-async function databaseUrl(): Promise<string> {
-  if (environment.DATABASE_URL !== undefined) return environment.DATABASE_URL;
-  const server = await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), log: (message) => log.info(`postgres: ${message}`) });
-  shutdown.add('end', 'postgres', () => server.stop());
-  return server.url;
 }
 
 function explain(err: unknown): string {

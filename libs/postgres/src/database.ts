@@ -65,18 +65,28 @@ export function connect(options: { url: string; max: number; name: string; onErr
   };
 }
 
-const NETWORK_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT']);
-const INFRASTRUCTURE_CLASSES = new Set(['08', '40', '53', '57']);
-const LOST_CONNECTION = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended|server closed the connection|cannot use a pool after/i;
+const UNAVAILABLE = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT'],
+  // Prisma: cannot be reached, timed out, closed, no connection free, too many connections.
+  ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037'],
+  // Another service that cannot answer now.
+  'service_unavailable',
+]);
+const UNAVAILABLE_CLASSES = new Set(['08', '40', '53', '57']);
+const LOST_CONNECTION = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended|server closed the connection|cannot use a pool after|can't reach database server/i;
 
-/** True when the database, not the statement, is the trouble: connection, resources, shutdown or a serialisation failure (SQLSTATE classes 08, 40, 53, 57). */
+/**
+ * True when what a statement or call needs is the trouble, not the statement itself: connection, resources, shutdown or a
+ * serialisation failure (SQLSTATE classes 08, 40, 53, 57), or another service that is unavailable.
+ */
 export function isInfrastructure(err: unknown): boolean {
   if (!types.isNativeError(err)) return false;
-  const code = (err as { code?: unknown }).code;
-  if (typeof code === 'string') {
-    if (NETWORK_CODES.has(code)) return true;
-    if (code.length === 5 && INFRASTRUCTURE_CLASSES.has(code.slice(0, 2))) return true;
-  }
+  if (isUnavailable((err as { code?: unknown }).code)) return true;
   if ('errors' in err && Array.isArray(err.errors)) return err.errors.some(isInfrastructure);
-  return LOST_CONNECTION.test(err.message) || isInfrastructure(err.cause);
+  const adapter = (err as { meta?: { driverAdapterError?: { cause?: { originalCode?: unknown } } } }).meta?.driverAdapterError;
+  return LOST_CONNECTION.test(err.message) || isUnavailable(adapter?.cause?.originalCode) || isInfrastructure(err.cause);
+}
+
+function isUnavailable(code: unknown): boolean {
+  return typeof code === 'string' && (UNAVAILABLE.has(code) || (/^[0-9A-Z]{5}$/.test(code) && UNAVAILABLE_CLASSES.has(code.slice(0, 2))));
 }
