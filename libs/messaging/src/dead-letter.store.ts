@@ -42,7 +42,7 @@ export class DeadLetterStore {
   async add(letter: { message: RawMessage; error: string; attempts: number }): Promise<void> {
     const { message } = letter;
     const payload = typeof message.value === 'string' ? message.value : JSON.stringify(message.value);
-    await this.#db.query(this.#statements.add, [newId('dlq'), message.id, message.topic, message.key, storable(payload), JSON.stringify(message.headers), storable(letter.error), letter.attempts]);
+    await this.#db.query(this.#statements.add, [newId('dlq'), storable(message.id), message.topic, storable(message.key), storable(payload), JSON.stringify(message.headers), storable(letter.error), letter.attempts]);
   }
 
   async list(query: ListDeadLetters): Promise<{ deadLetters: DeadLetter[]; nextCursor: string | null }> {

@@ -131,9 +131,9 @@ export class KafkaConsumer {
     if (!consumer) return void this.#stop.abort();
     const timer = setTimeout(() => this.#stop.abort(), CLOSE_MS);
     await this.#committing;
+    await this.#commit(consumer);
     await consumer.stop().catch((err: unknown) => this.#options.log.debug({ err }, 'stopping a consumer'));
     clearTimeout(timer);
-    await this.#commit(consumer);
     this.#stop.abort();
     await consumer.disconnect().catch((err: unknown) => this.#options.log.debug({ err }, 'disconnecting a consumer'));
   }
