@@ -1,7 +1,7 @@
 import { TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
 import { flusher } from '@nightshift/postgres';
 import type { CheckResult, Logger } from '@nightshift/runtime';
-import { type Admin, Kafka, type KafkaConfig, KafkaJSProtocolError, logLevel, type Producer } from 'kafkajs';
+import { type Admin, Kafka, type KafkaConfig, logLevel, type Producer } from 'kafkajs';
 import type { Bus, BusEvent, Subscribed, Subscription } from './bus.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
 import { HEADERS } from './message.ts';
@@ -165,7 +165,8 @@ export class KafkaBus implements Bus {
 
 /** The brokers' limit is for all that goes to a partition at once: sent one by one, only an event that is too large alone is refused. */
 function isTooLarge(err: unknown): boolean {
-  return err instanceof KafkaJSProtocolError && (err.type === 'MESSAGE_TOO_LARGE' || err.type === 'RECORD_LIST_TOO_LARGE');
+  const { type } = err as { type?: unknown };
+  return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE';
 }
 
 /** Kafka cannot take events now; their outbox rows wait. */
