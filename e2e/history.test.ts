@@ -231,6 +231,12 @@ describe('progress', () => {
     expect(checkProgress([effect, { kind: 'effect_answered', atMs: 35, marker: 'm1', step: '0' }, fault])).toEqual([]);
   });
 
+  test('a turn that a canceled run still had open needs no successor', () => {
+    const turn: HistoryEvent = { kind: 'turn', atMs: 47, marker: 'm1', phase: 'started' };
+    expect(checkProgress([accepted, turn, fault])).toHaveLength(1);
+    expect(checkProgress([accepted, { ...succeeded, atMs: 45 }, turn, fault])).toEqual([]);
+  });
+
   test('a run that ended before the fault is not expected to go on', () => {
     expect(checkProgress([accepted, effect, { ...succeeded, atMs: 45 }, fault])).toEqual([]);
   });

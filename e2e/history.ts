@@ -191,9 +191,9 @@ export function checkUsage(history: History): string[] {
     .map((name) => `${name}: the usage total says ${read.total[name]}, the runs together say ${runs[name]}`);
 }
 
-type Activity = { atMs: number; marker: string; open?: string; close?: string; isProgress: boolean };
+type Activity = { atMs: number; marker: string; open?: string; close?: string; isProgress: boolean; isEnd?: boolean };
 
-/** A turn that starts closes whatever came before it in that run, and so does a terminal state. An answer that a receiver gave may have reached nobody. */
+/** A turn that starts closes whatever came before it in that run. An answer that a receiver gave may have reached nobody. */
 function activities(history: History): Activity[] {
   const markerOf = new Map(of(history, 'accepted').map((event) => [event.runId, event.marker]));
   const list: Activity[] = [];
@@ -204,24 +204,26 @@ function activities(history: History): Activity[] {
     } else if (event.kind === 'effect') list.push({ atMs, marker: event.marker, isProgress: true, open: event.step });
     else if (event.kind === 'effect_answered') list.push({ atMs, marker: event.marker, isProgress: false, close: event.step });
     else if (event.kind === 'observed' && isTerminal(event.run?.status)) {
-      list.push({ atMs, marker: markerOf.get(event.runId) ?? event.runId, isProgress: true, close: '*' });
+      list.push({ atMs, marker: markerOf.get(event.runId) ?? event.runId, isProgress: true, close: '*', isEnd: true });
     }
   }
   return list.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** The runs that had a model turn or a tool call open at that time. */
+/** The runs that had a model turn or a tool call open at that time and had not ended. */
 function openAt(list: readonly Activity[], atMs: number): string[] {
   const open = new Map<string, Set<string>>();
+  const ended = new Set<string>();
   for (const event of list) {
     if (event.atMs > atMs) break;
+    if (event.isEnd) ended.add(event.marker);
     const steps = open.get(event.marker) ?? new Set();
     if (event.close === '*') steps.clear();
     else if (event.close) steps.delete(event.close);
     if (event.open) steps.add(event.open);
     open.set(event.marker, steps);
   }
-  return [...open].filter(([, steps]) => steps.size > 0).map(([marker]) => marker);
+  return [...open].filter(([marker, steps]) => steps.size > 0 && !ended.has(marker)).map(([marker]) => marker);
 }
 
 /** Model turns and tool calls that were open when a fault struck are answered or taken up again within the lease and two seconds. */

@@ -87,7 +87,7 @@ async function orUnreachable<T>(reply: Promise<T>): Promise<T | undefined> {
   try {
     return await reply;
   } catch (err) {
-    if (err instanceof TypeError || (err as Error).name === 'TimeoutError') return undefined;
+    if (['TypeError', 'TimeoutError'].includes((err as Error).name)) return undefined;
     throw err;
   }
 }
@@ -199,7 +199,9 @@ export async function underLoad(
       Object.assign(phase, { posting: false, watching: false });
     }
   };
-  await Promise.all([posters, watcher(), modelWatcher(), faults()]);
+  const results = await Promise.allSettled([faults(), posters, watcher(), modelWatcher()]);
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure) throw failure.reason;
   await seeEverything(on, api, history, [...known], look);
   return history;
 }

@@ -27,13 +27,15 @@ describe.each(shapes)('%s describes itself', (shape) => {
   test('the document lists every public route with its success and its errors', async () => {
     const { paths } = await document();
     const replies = Object.fromEntries(Object.entries(paths).flatMap(([path, operations]) =>
-      Object.entries(operations).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, Object.keys(operation.responses)])));
-    expect(replies['POST /v1/runs']).toEqual(expect.arrayContaining(['202', '400', '401', '409', '413']));
-    expect(replies['GET /v1/runs']).toEqual(expect.arrayContaining(['200', '400', '401']));
-    expect(replies['GET /v1/runs/{runId}']).toEqual(expect.arrayContaining(['200', '401', '404']));
-    expect(replies['POST /v1/runs/{runId}/cancel']).toEqual(expect.arrayContaining(['200', '401', '404']));
-    expect(replies['GET /v1/models']).toEqual(expect.arrayContaining(['200', '401']));
-    expect(replies['GET /v1/usage']).toEqual(expect.arrayContaining(['200', '400', '401']));
+      Object.entries(operations).map(([method, { responses }]) => [`${method.toUpperCase()} ${path}`, Object.keys(responses).join(' ')])));
+    expect(replies).toMatchObject({
+      'POST /v1/runs': expect.stringMatching(/^202 .*(default|4\d\d)/),
+      'GET /v1/runs': expect.stringMatching(/^200 .*(default|4\d\d)/),
+      'GET /v1/runs/{runId}': expect.stringMatching(/^200 .*(default|4\d\d)/),
+      'POST /v1/runs/{runId}/cancel': expect.stringMatching(/^200 .*(default|4\d\d)/),
+      'GET /v1/models': expect.stringMatching(/^200 .*(default|4\d\d)/),
+      'GET /v1/usage': expect.stringMatching(/^200 .*(default|4\d\d)/),
+    });
   });
 
   test('every operation has an id of its own and declares the parameters of its path', async () => {
@@ -47,17 +49,16 @@ describe.each(shapes)('%s describes itself', (shape) => {
     }
   });
 
-  test('GET /docs is a page to read that needs no key', async () => {
+  test('GET /docs is a page to read that needs no key and loads nothing from another host', async () => {
     const { status, headers, text } = await anybody().call('GET', '/docs');
-    expect(status).toBe(200);
-    expect(headers.get('content-type')).toContain('text/html');
+    expect([status, headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
     expect(text).toContain('Nightshift');
-    expect(text).toContain('openapi.json');
-  });
-
-  test('the page loads nothing from another host', async () => {
-    const { text } = await anybody().call('GET', '/docs');
-    expect(text).not.toMatch(/(?:src|href)\s*=\s*["'](?:https?:)?\/\//);
+    const links = [...text.matchAll(/<(?:script|link)\b[^>]*?(?:src|href)\s*=\s*["']([^"']+)["']/g)].map((match) => new URL(match[1] ?? '', `${anybody().base}/docs`));
+    expect(links.length).toBeGreaterThan(0);
+    for (const link of links) {
+      expect(link.origin).toBe(anybody().base);
+      expect((await anybody().call('GET', link.pathname)).status).toBe(200);
+    }
   });
 
   test('GET /health and GET /ready say that it is well', async () => {

@@ -131,8 +131,9 @@ export async function stop(state: ProductState): Promise<void> {
     await until(() => alive().length === 0, { timeoutMs: 45_000, everyMs: 50, what: () => alive().map(([name]) => name).join(', ') });
     rmSync(state.dataDir, { recursive: true, force: true });
   } catch (err) {
-    for (const [, pid] of alive()) process.kill(pid, 'SIGKILL');
-    throw new Error(`${state.shape} left processes behind; its data and log stay in ${state.dataDir}`, { cause: err });
+    const left = alive();
+    for (const [, pid] of left) process.kill(pid, 'SIGKILL');
+    throw new Error(`${state.shape} left ${left.map(([name]) => name).join(', ')} behind; its data and log stay in ${state.dataDir}`, { cause: err });
   }
 }
 
