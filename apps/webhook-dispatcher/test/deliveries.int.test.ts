@@ -72,6 +72,18 @@ describe('a run that has ended', () => {
     expect(JSON.parse(stage.arrivals('/large')[0]?.body ?? '')).toMatchObject({ result: { answer } });
   });
 
+  test('waits for its body for as long as runs is away', async () => {
+    const run = finishedRun(stage.hook('/away'), { body: undefined });
+    let failures = 5;
+    const dispatcher = await stage.start({}, (path) => {
+      if (!path.endsWith('/finished')) return { body: { events: [], nextCursor: null } };
+      return failures-- > 0 ? { status: 503, body: { error: { code: 'service_unavailable', message: 'starting' } } } : { body: finishedRun(stage.hook('/away')) };
+    });
+    await dispatcher.publish(run);
+    await stage.all('delivered', 1);
+    expect(await stage.db.query(statement('test.no_letters', 'select 1 from webhooks.dead_letters'))).toEqual([]);
+  });
+
   test('that nobody can say more of becomes a dead letter, and the others are told', async () => {
     const lost = finishedRun(stage.hook('/lost'), { body: undefined });
     const dispatcher = await stage.start({}, (path) => (path.endsWith('/finished') ? { status: 404, body: { error: { code: 'not_found', message: 'There is no such object.' } } } : { body: { events: [], nextCursor: null } }));

@@ -13,6 +13,7 @@ const stage = new Stage();
 describe('a worker', () => {
   test('that is killed in the middle of an attempt loses nothing: another makes it, under the same id', async () => {
     const worker = spawn(process.execPath, [fileURLToPath(new URL('dying-dispatcher.ts', import.meta.url)), stage.databaseUrl], { stdio: ['ignore', 'inherit', 'inherit'] });
+    const exited = once(worker, 'exit');
     const store = new DeliveryStore(stage.db);
     const { body, ...run } = finishedRun(stage.hook('/killed?hang=1'));
     if (!body) throw new Error('a body was expected');
@@ -21,7 +22,7 @@ describe('a worker', () => {
       await waitFor(() => stage.arrivals('/killed').length === 1, { timeoutMs: 20_000 });
     } finally {
       worker.kill('SIGKILL');
-      await once(worker, 'exit');
+      await exited;
     }
     expect(await stage.deliveries()).toMatchObject([{ status: 'pending', held: true, attempts: 1, attemptCount: 0 }]);
     await stage.start();
