@@ -59,13 +59,14 @@ export interface Session {
 
 /** The sum of two usages. */
 export function addUsage(a: StepUsage, b: StepUsage): StepUsage {
-  const toolCalls: Record<string, number> = { ...a.toolCalls };
-  for (const [name, count] of Object.entries(b.toolCalls)) toolCalls[name] = (toolCalls[name] ?? 0) + count;
+  // Names come from the model: on a plain object "constructor" is there already.
+  const toolCalls = new Map(Object.entries(a.toolCalls));
+  for (const [name, count] of Object.entries(b.toolCalls)) toolCalls.set(name, (toolCalls.get(name) ?? 0) + count);
   return {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
-    toolCalls,
+    toolCalls: Object.fromEntries(toolCalls),
   };
 }
 

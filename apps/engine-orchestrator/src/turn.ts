@@ -33,8 +33,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
-  const toolCalls: Record<string, number> = {};
-  for (const { name } of calls) toolCalls[name] = (toolCalls[name] ?? 0) + 1;
+  const toolCalls = Object.fromEntries(Map.groupBy(calls, ({ name }) => name).entries().map(([name, list]) => [name, list.length]));
   const { inputTokens, outputTokens, cachedInputTokens } = reply.usage;
   const used: StepUsage = { inputTokens, outputTokens, cachedInputTokens, toolCalls };
   const entry: TurnEntry = {
@@ -49,6 +48,8 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
   const usage = addUsage(session.usage, used);
   if (calls.length === 0) return { entry, results: [], commands: [], usage, outcome: outcomeOf(session, [...journal, entry], reply) };
   if (session.step + 1 >= (engine.limits.turns ?? TURNS_MAX)) return { entry, results: [], commands: [], usage, outcome: failure('turn_limit', `The run used all of its ${session.step + 1} turns without an answer.`) };
+  const callsSoFar = Object.values(usage.toolCalls).reduce((sum, count) => sum + count, 0);
+  if (callsSoFar > (engine.limits.toolCalls ?? Infinity)) return { entry, results: [], commands: [], usage, outcome: failure('tool_call_limit', `The run asked for more than the ${engine.limits.toolCalls} tool calls its engine allows.`) };
   return { entry, ...dispatch(session, entry), usage, outcome: undefined };
 }
 

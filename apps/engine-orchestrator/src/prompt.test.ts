@@ -1,0 +1,94 @@
+import { describe, expect, test } from '@jest/globals';
+import type { RunRequest, SealedTool } from '@nightshift/contracts';
+import { offeredTools } from './offered-tools.ts';
+import { promptOf } from './prompt.ts';
+import { tasksOf } from './reasoning.ts';
+import type { JournalEntry, Session } from './session.ts';
+
+const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
+const parameters = { type: 'object', properties: { q: { type: 'string' }, key: { type: 'string' } }, required: ['q', 'key'] };
+const tool: SealedTool = { type: 'function', name: 'lookup', description: 'Looks it up.', url: 'https://secret.example.com/x', method: 'POST', parameters, retry: 'safe', timeoutMs: 1000, hidden: ['key'], sealed: 'sealed:v1:abc' };
+const sessionOf = (request: Partial<RunRequest> = {}): Session => ({
+  runId: 'run_1', orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim', request: { instructions: 'find it', tools: [tool], ...request }, traceparent: undefined,
+  state: 'active', step: 2, pending: 0, calls: null, usage, outcome: null, upstreamFailures: 0, checkCount: 0, started: true,
+});
+const turn = (step: number, content: string, calls: { callId: string; name?: string; arguments?: string }[], reasoning?: string): JournalEntry => ({
+  kind: 'turn', step, content, ...(reasoning !== undefined && { reasoning }), usage, costMicroUsd: 0,
+  calls: calls.map((call) => ({ name: 'lookup', arguments: '{"q":1}', modelCallId: `m_${call.callId}`, ...call })),
+});
+const result = (step: number, callId: string, content: unknown, isError = false): JournalEntry => ({ kind: 'result', step, callId, result: { isError, content, ...(isError && { errorCode: 'x' }) } });
+
+const journal = [
+  turn(0, '', [{ callId: 'a' }, { callId: 'b', arguments: 'broken' }], 'I should look'),
+  // In the order in which they came, not in which they were asked for.
+  result(0, 'b', 'no such page', true),
+  result(0, 'a', { found: [1] }),
+  turn(1, 'once more', [{ callId: 'c' }]),
+  result(1, 'c', 'plain'),
+];
+
+describe('a prompt', () => {
+  test('is the instructions and every turn with its results in the order of the calls', () => {
+    const { messages, model } = promptOf(sessionOf(), journal, 'big-model');
+    expect(model).toBe('big-model');
+    expect(messages.map(({ role }) => role)).toEqual(['system', 'user', 'assistant', 'tool', 'tool', 'assistant', 'tool']);
+    expect(messages[1]).toEqual({ role: 'user', content: 'find it' });
+    expect(messages.slice(2)).toEqual([
+      { role: 'assistant', content: null, tool_calls: [{ id: 'm_a', type: 'function', function: { name: 'lookup', arguments: '{"q":1}' } }, { id: 'm_b', type: 'function', function: { name: 'lookup', arguments: 'broken' } }] },
+      { role: 'tool', tool_call_id: 'm_a', content: '{"found":[1]}' },
+      { role: 'tool', tool_call_id: 'm_b', content: 'Error: no such page' },
+      { role: 'assistant', content: 'once more', tool_calls: [expect.objectContaining({ id: 'm_c' })] },
+      { role: 'tool', tool_call_id: 'm_c', content: 'plain' },
+    ]);
+  });
+
+  test('is the same for the same journal, and only grows with it, so that its beginning stays cached', () => {
+    expect(promptOf(sessionOf(), journal, 'm')).toEqual(promptOf(sessionOf(), structuredClone(journal), 'm'));
+    const whole = promptOf(sessionOf(), journal, 'm').messages;
+    expect(promptOf(sessionOf(), journal.slice(0, 3), 'm').messages).toEqual(whole.slice(0, 5));
+    expect(promptOf(sessionOf(), [], 'm').messages).toEqual(whole.slice(0, 2));
+  });
+
+  test('changes neither the session nor the journal', () => {
+    const [session, entries] = [sessionOf(), structuredClone(journal)];
+    promptOf(Object.freeze(session), Object.freeze(entries), 'm');
+    expect([session, entries]).toEqual([sessionOf(), journal]);
+  });
+
+  test('offers tools without what is hidden from the model: address, credentials, defaults', () => {
+    const request = promptOf(sessionOf(), [], 'm');
+    expect(request.tools).toEqual([{ name: 'lookup', description: 'Looks it up.', parameters: { type: 'object', properties: { q: { type: 'string' } }, required: ['q'] } }]);
+    expect(JSON.stringify(request)).not.toMatch(/secret|sealed|key/);
+  });
+
+  test('asks for a format and a bound when the run does, and for neither otherwise', () => {
+    const answerFormat = { type: 'object', properties: { n: { type: 'integer' } } };
+    expect(promptOf(sessionOf({ answerFormat, maxStepTokens: 300 }), [], 'm')).toMatchObject({ maxTokens: 300, responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: answerFormat } } });
+    expect(Object.keys(promptOf(sessionOf(), [], 'm')).toSorted()).toEqual(['messages', 'model', 'tools']);
+  });
+});
+
+test('tools are offered in their order, the first of a name wins, and every kind has a name', () => {
+  const offered = offeredTools([tool, { ...tool, description: 'Another.' }, { type: 'platform', id: 'web_search' }, { type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read', '*', 'lookup'] }, { type: 'mcp', url: 'https://all.example.com', allowedTools: null }]);
+  expect([...offered.keys()]).toEqual(['lookup', 'web_search', 'read']);
+  expect(offered.get('lookup')!.offer.description).toBe('Looks it up.');
+});
+
+describe('the steps that clients see', () => {
+  test('are one task for each call, with its parameters and its result', () => {
+    expect(tasksOf(journal)).toEqual([
+      { title: 'Call lookup', thought: 'I should look', tooluse: { tool_name: 'lookup', tool_call_id: 'a', parameters: { q: 1 }, tool_result: { found: [1] } } },
+      { title: 'Call lookup', tooluse: { tool_name: 'lookup', tool_call_id: 'b', parameters: {}, tool_result: { error: 'no such page' } } },
+      { title: 'Call lookup', thought: 'once more', tooluse: { tool_name: 'lookup', tool_call_id: 'c', parameters: { q: 1 }, tool_result: 'plain' } },
+    ]);
+  });
+
+  test('hold the thoughts of the last turn, and nothing for a turn without any', () => {
+    expect(tasksOf([turn(0, 'the answer', [], 'because')])).toEqual([{ title: 'Answer', thought: 'because' }]);
+    expect(tasksOf([turn(0, 'the answer', [])])).toEqual([]);
+  });
+
+  test('show a call whose result has not come without one', () => {
+    expect(tasksOf([turn(0, '', [{ callId: 'a' }])])).toEqual([{ title: 'Call lookup', tooluse: { tool_name: 'lookup', tool_call_id: 'a', parameters: { q: 1 } } }]);
+  });
+});

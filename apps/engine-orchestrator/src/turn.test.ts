@@ -1,0 +1,159 @@
+import { describe, expect, test } from '@jest/globals';
+import { type Engine, type RunRequest, type SealedTool, StepUsage } from '@nightshift/contracts';
+import fc from 'fast-check';
+import type { ModelReply, ModelToolCall } from './model.ts';
+import type { JournalEntry, Session, TurnEntry } from './session.ts';
+import { commandOf, costMicroUsd, missingCommands, next } from './turn.ts';
+
+const tool = (name: string): SealedTool => ({ type: 'function', name, url: `https://example.com/${name}`, method: 'POST', parameters: { type: 'object', properties: {} }, retry: 'safe', timeoutMs: 1000, hidden: [] });
+const engine: Engine = { id: 'tim', aliases: [], upstreams: [], prices: { input: 2, cachedInput: 0.5, output: 8 }, limits: { contextTokens: 1000, turns: 10 } };
+const none = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
+const sessionOf = (more: Partial<Session> = {}, request: Partial<RunRequest> = {}): Session => ({
+  runId: 'run_1',
+  orgId: 'org_1',
+  apiKeyId: 'key_1',
+  pool: 'shared',
+  engine: 'tim',
+  request: { instructions: 'do it', tools: [tool('lookup'), tool('store'), { type: 'platform', id: 'web_search' }], ...request },
+  traceparent: undefined,
+  state: 'active',
+  step: 0,
+  pending: 0,
+  calls: null,
+  usage: none,
+  outcome: null,
+  upstreamFailures: 0,
+  checkCount: 0,
+  started: true,
+  ...more,
+});
+const reply = (more: Partial<ModelReply> = {}): ModelReply => ({ content: '', toolCalls: [], finishReason: 'stop', usage: { inputTokens: 10, outputTokens: 5, cachedInputTokens: 2, estimated: false }, model: 'm', ...more }) as ModelReply;
+const calls = (...list: Partial<ModelToolCall>[]) => reply({ finishReason: 'tool_calls', toolCalls: list.map((call, index) => ({ id: `c${index}`, name: 'lookup', arguments: '{}', ...call })) });
+const ids = (count: number) => Array.from({ length: count }, (_, index) => `call_${index}`);
+const after = (session: Session, said: ModelReply, journal: readonly JournalEntry[] = []) => next(session, journal, said, engine, ids(said.toolCalls.length));
+
+describe('an answer', () => {
+  test('ends the run with the text, the steps so far and the usage of all turns', () => {
+    const first = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }));
+    const journal: JournalEntry[] = [first.entry, { kind: 'result', step: 0, callId: 'call_0', result: { isError: false, content: 'found' } }];
+    const end = after(sessionOf({ step: 1, usage: first.usage }), reply({ content: 'the answer' }), journal);
+    expect(end).toMatchObject({ commands: [], results: [], entry: { kind: 'turn', step: 1, content: 'the answer', calls: [] } });
+    expect(end.outcome).toEqual({ status: 'succeeded', result: { answer: 'the answer', reasoning: [{ title: 'Call lookup', tooluse: { tool_name: 'lookup', tool_call_id: 'call_0', parameters: { q: 1 }, tool_result: 'found' } }] } });
+    expect(end.usage).toEqual({ inputTokens: 20, outputTokens: 10, cachedInputTokens: 4, toolCalls: { lookup: 1 } });
+  });
+
+  test('in a format is parsed, and kept as text where it is not JSON', () => {
+    const session = sessionOf({}, { answerFormat: { type: 'object' } });
+    const answer = (content: string) => (after(session, reply({ content })).outcome as { result?: { answer: unknown } }).result?.answer;
+    expect([answer('{"n":[1,null]}'), answer('null'), answer('no json')]).toEqual([{ n: [1, null] }, null, 'no json']);
+    expect(answer('"nul \\u0000 lone \\ud800"')).toBe('nul  lone \ufffd');
+  });
+
+  test.each([
+    ['content_filtered', reply({ content: 'half', finishReason: 'content_filter' })],
+    ['output_truncated', reply({ content: 'half', finishReason: 'length' })],
+    ['empty_answer', reply({ content: ' \n' })],
+  ])('that is none fails the run with %s, and is still paid for', (code, said) => {
+    const end = after(sessionOf(), said);
+    expect(end.outcome).toMatchObject({ status: 'failed', error: { code, message: expect.stringMatching(/.{20}/) } });
+    expect([end.usage.outputTokens, end.entry.usage.outputTokens]).toEqual([5, 5]);
+  });
+});
+
+describe('tool calls', () => {
+  test('become commands side by side, each with an id of its own', () => {
+    const end = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }, { name: 'store', arguments: '' }, { name: 'web_search', arguments: '{"q":"x"}' }));
+    expect(end.outcome).toBeUndefined();
+    expect(end.commands).toEqual([
+      { callId: 'call_0', tool: tool('lookup'), arguments: { q: 1 } },
+      { callId: 'call_1', tool: tool('store'), arguments: {} },
+      { callId: 'call_2', tool: { type: 'platform', id: 'web_search' }, arguments: { q: 'x' } },
+    ]);
+    expect(end.entry.calls.map(({ callId, modelCallId, name }) => [callId, modelCallId, name])).toEqual([['call_0', 'c0', 'lookup'], ['call_1', 'c1', 'store'], ['call_2', 'c2', 'web_search']]);
+    expect(end.usage.toolCalls).toEqual({ lookup: 1, store: 1, web_search: 1 });
+  });
+
+  test('of a tool that does not exist are answered at once with the names of those that do', () => {
+    const end = after(sessionOf(), calls({ name: 'guess' }));
+    expect([end.commands, end.outcome]).toEqual([[], undefined]);
+    expect(end.results).toEqual([{ kind: 'result', step: 0, callId: 'call_0', result: { isError: true, errorCode: 'unknown_tool', content: 'there is no tool "guess"; the tools are: lookup, store, web_search' } }]);
+  });
+
+  test.each(['{"q":', '[1]', '"q"', 'null'])('with the arguments %s are answered at once with what is wrong', (text) => {
+    const end = after(sessionOf(), calls({ arguments: text }, { name: 'store' }));
+    expect(end.results).toMatchObject([{ callId: 'call_0', result: { isError: true, errorCode: 'invalid_arguments' } }]);
+    expect(end.commands.map(({ callId }) => callId)).toEqual(['call_1']);
+  });
+
+  test('with text that cannot be stored are cleaned', () => {
+    expect(after(sessionOf(), calls({ arguments: '{"q":"nul \\u0000 lone \\ud800"}' })).commands[0]!.arguments).toEqual({ q: 'nul  lone \ufffd' });
+  });
+
+  test('without an id, or with the same one twice, keep apart', () => {
+    const end = after(sessionOf(), calls({ id: '' }, { id: 'same' }, { id: 'same' }, { id: '' }));
+    const given = end.entry.calls.map(({ modelCallId }) => modelCallId);
+    expect(new Set(given).size).toBe(4);
+    expect(given[1]).toBe('same');
+  });
+
+  test('are made up to a bound in one turn', () => {
+    const many = calls(...Array.from({ length: 128 }, () => ({})));
+    expect(after(sessionOf(), many).commands).toHaveLength(64);
+  });
+
+  test('in the last turn that the engine allows end the run', () => {
+    expect(after(sessionOf({ step: 8 }), calls({})).outcome).toBeUndefined();
+    expect(after(sessionOf({ step: 9 }), calls({}))).toMatchObject({ commands: [], outcome: { status: 'failed', error: { code: 'turn_limit', message: expect.stringContaining('10') } } });
+    expect(after(sessionOf({ step: 9 }), reply({ content: 'just in time' })).outcome?.status).toBe('succeeded');
+    expect(next(sessionOf({ step: 99 }), [], calls({}), { ...engine, limits: { contextTokens: 1 } }, ids(1)).outcome).toMatchObject({ error: { code: 'turn_limit' } });
+  });
+
+  test('are counted by name, whatever the model calls them', () => {
+    const first = after(sessionOf(), calls({ name: 'constructor' }, { name: 'toString' }, { name: 'constructor' }));
+    expect(first.usage.toolCalls).toEqual({ constructor: 2, toString: 1 });
+    const second = after(sessionOf({ step: 1, usage: first.usage }), calls({ name: 'constructor' }, { name: 'valueOf' }));
+    expect(second.usage.toolCalls).toEqual({ constructor: 3, toString: 1, valueOf: 1 });
+    expect(StepUsage.safeParse(second.usage).success).toBe(true);
+  });
+
+  test('each have exactly one command or one result, whatever the model sends', () => {
+    const anyCall = fc.record({ id: fc.constantFrom('', 'a', 'b'), name: fc.constantFrom('lookup', 'store', 'guess', '', '__proto__', 'constructor'), arguments: fc.oneof(fc.json(), fc.string(), fc.constant('{"a":1}')) });
+    fc.assert(
+      fc.property(fc.array(anyCall, { minLength: 1, maxLength: 70 }), (list) => {
+        const end = after(sessionOf(), calls(...list));
+        const answered = [...end.commands.map(({ callId }) => callId), ...end.results.map(({ callId }) => callId)];
+        expect(answered.toSorted()).toEqual(end.entry.calls.map(({ callId }) => callId).toSorted());
+        expect(new Set(end.entry.calls.map(({ modelCallId }) => modelCallId)).size).toBe(end.entry.calls.length);
+      }),
+    );
+  });
+});
+
+describe('results that are overdue', () => {
+  const turn = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }, { name: 'guess' }, { name: 'store' }));
+  const session = sessionOf({ step: 1 });
+  const journal: JournalEntry[] = [turn.entry, ...turn.results];
+
+  test('are asked for as they were, under the same ids', () => {
+    expect(missingCommands(session, journal)).toEqual(turn.commands);
+  });
+
+  test('are those that have not come, of the last turn alone', () => {
+    const came: JournalEntry = { kind: 'result', step: 0, callId: 'call_0', result: { isError: false, content: 1 } };
+    expect(missingCommands(session, [...journal, came]).map(({ callId }) => callId)).toEqual(['call_2']);
+    const later: TurnEntry = { ...turn.entry, step: 1, calls: [] };
+    expect(missingCommands(session, [...journal, later])).toEqual([]);
+    expect(missingCommands(session, [])).toEqual([]);
+  });
+
+  test('can be looked up one by one; a call that was never commanded has none', () => {
+    expect(commandOf(session, journal, 'call_2')).toEqual(turn.commands[1]);
+    expect([commandOf(session, journal, 'call_1'), commandOf(session, journal, 'call_9')]).toEqual([undefined, undefined]);
+  });
+});
+
+test('a turn costs its tokens at the engine’s prices, in whole millionths of a dollar', () => {
+  expect(costMicroUsd({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5, toolCalls: {} }, engine)).toBe(6 * 2 + 4 * 0.5 + 5 * 8);
+  expect(costMicroUsd({ inputTokens: 1, cachedInputTokens: 3, outputTokens: 0, toolCalls: {} }, { ...engine, prices: { input: 2, output: 8 } })).toBe(6);
+  expect(Number.isInteger(costMicroUsd({ inputTokens: 1, cachedInputTokens: 0, outputTokens: 1, toolCalls: {} }, { ...engine, prices: { input: 0.33, output: 0.1 } }))).toBe(true);
+});
