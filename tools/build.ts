@@ -1,4 +1,4 @@
-/** Generates the Prisma clients whose schema changed, then compiles every package that is not up to date. */
+/** Generates the Prisma clients whose schema changed (a schema without a generator only describes its tables), then compiles every package that is not up to date. */
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,9 @@ async function generateClients(): Promise<void> {
   const version = readFileSync(join(root, 'node_modules/prisma/package.json'));
   const stale = globSync('apps/*/prisma/schema.prisma', { cwd: root }).flatMap((schema) => {
     const app = dirname(dirname(schema));
-    const digest = createHash('sha256').update(version).update(readFileSync(join(root, schema))).digest('hex');
+    const text = readFileSync(join(root, schema), 'utf8');
+    if (!/^generator /m.test(text)) return [];
+    const digest = createHash('sha256').update(version).update(text).digest('hex');
     const stamp = join(stamps, app.replaceAll('/', '-'));
     const generated = join(root, app, 'src/generated/client.ts');
     const fresh = existsSync(generated) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest;

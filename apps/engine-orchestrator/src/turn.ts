@@ -33,7 +33,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
-  const toolCalls = Object.fromEntries(Map.groupBy(calls, ({ name }) => name).entries().map(([name, list]) => [name, list.length]));
+  const toolCalls = Object.fromEntries([...Map.groupBy(calls, ({ name }) => name)].map(([name, list]) => [name, list.length]));
   const { inputTokens, outputTokens, cachedInputTokens } = reply.usage;
   const used: StepUsage = { inputTokens, outputTokens, cachedInputTokens, toolCalls };
   const entry: TurnEntry = {

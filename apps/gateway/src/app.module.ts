@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { DEFAULT_ENGINES } from '@nightshift/contracts';
-import { HealthController } from '@nightshift/http';
+import { HealthController, MetricsController } from '@nightshift/http';
 import { ReadinessChecks } from '@nightshift/runtime';
 import type { Parts, Surroundings } from '@nightshift/service';
 import { AdminController } from './admin.controller.ts';
@@ -36,7 +36,7 @@ export class AppModule {
     });
     return {
       module: AppModule,
-      controllers: [HealthController, RunsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },

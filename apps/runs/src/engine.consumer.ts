@@ -2,9 +2,8 @@ import { Controller, Inject } from '@nestjs/common';
 import { InternalOutcome, type RunProgressed } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
-import { metrics } from '@nightshift/runtime';
 import { assertNever } from '@nightshift/std';
-import { isTerminal, type RunEvent } from './run.ts';
+import type { RunEvent } from './run.ts';
 import { RunStore } from './run.store.ts';
 
 /** The injection token of the client of engine-orchestrator. */
@@ -21,10 +20,7 @@ export class EngineConsumer {
   @Consumes('run.progressed')
   async progressed(messages: readonly Message<'run.progressed'>[]): Promise<void> {
     const happened = await Promise.all(messages.map(async ({ payload }) => ({ runId: payload.runId, event: await this.#eventOf(payload) })));
-    const ended = new Set(messages.filter(({ payload }) => payload.kind === 'outcome').map(({ payload }) => payload.runId));
-    for (const [runId, run] of await this.runs.apply(happened)) {
-      if (ended.has(runId) && isTerminal(run.status) && run.completedAt) metrics.runDuration.observe({ status: run.status }, (run.completedAt.getTime() - run.createdAt.getTime()) / 1000);
-    }
+    await this.runs.apply(happened);
   }
 
   async #eventOf(progress: RunProgressed): Promise<RunEvent> {

@@ -18,11 +18,13 @@ const CONFLICTS_MAX = 20;
 export class RunStore {
   readonly #db: Database;
   readonly #relay: Relay;
+  readonly #onChange: (change: Change) => void;
   readonly #create: (run: InternalCreateRun) => Promise<boolean>;
   readonly #commit: (pending: Pending) => Promise<boolean>;
 
-  constructor(db: Database, relay: Relay) {
+  constructor(db: Database, relay: Relay, onChange: (change: Change) => void = () => undefined) {
     this.#db = db;
+    this.#onChange = onChange;
     this.#relay = relay;
     this.#create = flusher<InternalCreateRun, boolean>((runs) => this.#createMany(runs));
     this.#commit = flusher<Pending, boolean>((pending) => this.#commitMany(pending));
@@ -35,7 +37,7 @@ export class RunStore {
     const { route, key, bodyHash } = run.idempotency;
     const [holder] = await this.#db.query<{ runId: string; bodyHash: string }>(FIND_KEY, [run.orgId, route, key]);
     if (!holder) throw new AppError('service_unavailable', { message: 'The idempotency key was being released; try again.' });
-    if (holder.bodyHash !== bodyHash) throw new AppError('conflict', { headers: { 'x-should-retry': 'false' } });
+    if (holder.bodyHash !== bodyHash) throw new AppError('conflict');
     return { runId: holder.runId, replayed: holder.runId !== run.runId };
   }
 
@@ -83,6 +85,7 @@ export class RunStore {
       loaded.map(async ({ now, request, ...run }) => {
         const change = fold(run, eventsFor(run), now);
         const written = change ? await this.#commit({ change, seenVersion: run.version, events: outboxEvents(run, eventsOf(change, request)) }) : true;
+        if (written && change) this.#onChange(change);
         if (written) result.set(run.id, change?.run ?? run);
         else conflicts.push(run.id);
       }),

@@ -4,6 +4,8 @@ export interface BannerFacts {
   readonly adminUrl: string;
   readonly dataDir: string;
   readonly keyFile: string | undefined;
+  /** Undefined when the operator chose the token. */
+  readonly adminTokenFile: string | undefined;
   readonly newKey: string | undefined;
   readonly offline: boolean;
 }
@@ -17,7 +19,7 @@ export function banner(facts: BannerFacts): string {
     '',
     `  API        ${facts.url}   documentation ${facts.url}/docs`,
     `  API key    ${facts.keyFile ?? 'from BOOTSTRAP_API_KEY'}${facts.newKey === undefined ? '' : `   (new, shown once: ${facts.newKey})`}`,
-    `  Admin API  ${facts.adminUrl}/admin/v1`,
+    `  Admin API  ${facts.adminUrl}/admin/v1   token ${facts.adminTokenFile ?? 'from ADMIN_TOKEN'}`,
     `  Data       ${facts.dataDir}`,
     ...(facts.offline ? ['', '  No model is configured: the offline engine answers, and says so. Set UPSTREAM_BASE_URL', '  (any OpenAI-compatible server), UPSTREAM_API_KEY and UPSTREAM_MODEL for real answers.'] : []),
     '',

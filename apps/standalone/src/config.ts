@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BillingEnvironment } from '@nightshift/billing';
 import { EngineEnvironment } from '@nightshift/engine-orchestrator';
 import { GatewayEnvironment } from '@nightshift/gateway';
@@ -7,7 +9,7 @@ import { ToolEnvironment } from '@nightshift/tool-executor';
 import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
 import { z } from 'zod';
 
-const REPOSITORY = new URL('../../../', import.meta.url).pathname;
+const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
 const DRAIN_MS = 5000;
 
 /** The environment of the standalone process: what all services read, with secrets that are made when they are missing. */
@@ -23,7 +25,7 @@ export const StandaloneEnvironment = z.object({
   SEAL_PUBLIC_KEY: GatewayEnvironment.shape.SEAL_PUBLIC_KEY.optional(),
   SEAL_PRIVATE_KEY: ToolEnvironment.shape.SEAL_PRIVATE_KEY.optional(),
   DATABASE_URL: z.string().optional(),
-  DATA_DIR: z.string().default('.nightshift').transform((path) => new URL(path.endsWith('/') ? path : `${path}/`, `file://${REPOSITORY}`).pathname),
+  DATA_DIR: z.string().default('.nightshift').transform((path) => resolve(REPOSITORY, path)),
   SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS.unwrap().default(DRAIN_MS),
   TURN_DRAIN_MS: EngineEnvironment.shape.TURN_DRAIN_MS.unwrap().default(DRAIN_MS),
 });

@@ -8,7 +8,7 @@ import { compose } from './services.server.ts';
 import { StandaloneEnvironment } from './config.ts';
 
 const environment = loadConfig(StandaloneEnvironment, 'standalone');
-const dataDir = environment.DATA_DIR.replace(/\/$/, '');
+const dataDir = environment.DATA_DIR;
 const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') });
 flushLogPeriodically(log);
 const shutdown = new Shutdown();
@@ -40,6 +40,7 @@ async function start(): Promise<void> {
       adminUrl: `http://${host}:${adminPort}`,
       dataDir,
       keyFile: ownKey ? join(dataDir, 'api-key') : undefined,
+      adminTokenFile: environment.ADMIN_TOKEN === undefined ? join(dataDir, 'admin-token') : undefined,
       newKey: ownKey && secrets.created.apiKey ? secrets.apiKey : undefined,
       offline: environment.ENGINES_FILE === undefined && environment.UPSTREAM_BASE_URL === undefined,
     }),

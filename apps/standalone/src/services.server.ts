@@ -25,8 +25,8 @@ export async function compose(environment: StandaloneEnvironment, secrets: Local
   const hints = new InProcessHints();
   const readiness = new ReadinessChecks();
   const services = new Map<App, Service>();
-  const around: Surroundings = {
-    log,
+  const around = (service: App): Surroundings => ({
+    log: log.child({ service }),
     bus,
     hints,
     readiness,
@@ -37,8 +37,8 @@ export async function compose(environment: StandaloneEnvironment, secrets: Local
     onePool: 'shared',
     serviceTokens: new Map(APPS.map((app) => [app, secrets.serviceTokens[app]])),
     neighbours: [],
-    client: (app) => new InternalClient(injectTransport((request) => inject(services, app, request)), secrets.serviceTokens.gateway),
-  };
+    client: (app) => new InternalClient(injectTransport((request) => inject(services, app, request)), secrets.serviceTokens[service]),
+  });
   const withSecrets: StandaloneEnvironment & GatewayEnvironment & { SEAL_PRIVATE_KEY: string } = {
     ...environment,
     ADMIN_TOKEN: environment.ADMIN_TOKEN ?? secrets.adminToken,
@@ -47,17 +47,17 @@ export async function compose(environment: StandaloneEnvironment, secrets: Local
     SEAL_PRIVATE_KEY: environment.SEAL_PRIVATE_KEY ?? secrets.sealPrivateKey,
   };
   shutdown.add('refuse', 'readiness', () => readiness.drain());
-  services.set('runs', await buildRuns(withSecrets, around));
-  services.set('engine-orchestrator', await buildEngineOrchestrator(withSecrets, around));
-  services.set('tool-executor', await buildToolExecutor(withSecrets, around));
-  services.set('webhook-dispatcher', await buildWebhookDispatcher(withSecrets, around));
-  services.set('billing', await buildBilling(withSecrets, around));
-  const gateway = await buildGateway(withSecrets, around);
+  services.set('runs', await buildRuns(withSecrets, around('runs')));
+  services.set('engine-orchestrator', await buildEngineOrchestrator(withSecrets, around('engine-orchestrator')));
+  services.set('tool-executor', await buildToolExecutor(withSecrets, around('tool-executor')));
+  services.set('webhook-dispatcher', await buildWebhookDispatcher(withSecrets, around('webhook-dispatcher')));
+  services.set('billing', await buildBilling(withSecrets, around('billing')));
+  const gateway = await buildGateway(withSecrets, around('gateway'));
   services.set('gateway', gateway);
   for (const service of services.values()) await service.consume();
   for (const service of services.values()) service.start();
   await gateway.app.listen(environment.PORT, environment.HOST);
-  return { gateway, adminPort: await listenAdmin(gateway, withSecrets, around) };
+  return { gateway, adminPort: await listenAdmin(gateway, withSecrets, around('gateway')) };
 }
 
 type Injected = Parameters<Parameters<typeof injectTransport>[0]>[0];

@@ -34,7 +34,8 @@ export class AppError extends Error {
     this.name = 'AppError';
     this.code = code;
     this.details = options.details;
-    this.headers = options.headers ?? {};
+    // Without it the OpenAI client would send a conflicting request again.
+    this.headers = options.headers ?? (code === 'conflict' ? { 'x-should-retry': 'false' } : {});
   }
 
   get status(): number {

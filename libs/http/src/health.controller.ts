@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { ReadinessChecks } from '@nightshift/runtime';
+import { ReadinessChecks, registry } from '@nightshift/runtime';
 import type { FastifyReply } from 'fastify';
 
 /** GET /health and GET /ready of every process. */
@@ -18,5 +18,15 @@ export class HealthController {
   async ready(@Res() reply: FastifyReply): Promise<void> {
     const readiness = await this.readiness.read();
     await reply.status(readiness.status === 'unready' ? 503 : 200).send(readiness);
+  }
+}
+
+/** GET /metrics, where a process has no port of its own for it. */
+@ApiExcludeController()
+@Controller()
+export class MetricsController {
+  @Get('metrics')
+  async metrics(@Res() reply: FastifyReply): Promise<void> {
+    await reply.header('content-type', registry.contentType).send(await registry.metrics());
   }
 }

@@ -40,7 +40,7 @@ export class InternalClient {
 function errorOf(status: number, body: unknown): AppError {
   const { error } = (body ?? {}) as { error?: { code?: string; message?: string; details?: Record<string, unknown> } };
   const code = (error?.code !== undefined && Object.hasOwn(ERRORS, error.code) ? error.code : 'internal_error') as ErrorCode;
-  return new AppError(code, { message: error?.message, details: error?.details, cause: new Error(`internal call answered ${status}`), headers: code === 'service_unavailable' ? { 'retry-after': '1' } : {} });
+  return new AppError(code, { message: error?.message, details: error?.details, cause: new Error(`internal call answered ${status}`), ...(code === 'service_unavailable' && { headers: { 'retry-after': '1' } }) });
 }
 
 const RETRY_FOR_MS = 3000;

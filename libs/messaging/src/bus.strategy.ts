@@ -1,5 +1,5 @@
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import { type Topic, topicName, TOPICS } from '@nightshift/contracts';
+import { type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
 import { isInfrastructure } from '@nightshift/postgres';
 import { type Logger, metrics, type ReadinessChecks } from '@nightshift/runtime';
 import { lastValueFrom } from 'rxjs';
@@ -65,7 +65,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
       deadLetter: async (letter) => {
         await deadLetters().add(letter);
         metrics.deadLetters.inc({ service, topic });
-        log.error({ topic, eventId: letter.message.id, attempts: letter.attempts, errorCode: 'dead_letter', error: letter.error.slice(0, 500) }, 'message became a dead letter');
+        log.error({ topic, eventId: letter.message.id, attempts: letter.attempts, errorCode: 'dead_letter' }, 'message became a dead letter');
       },
       onPause: (err) => this.#notePause(topic, err),
     }, signal);
@@ -83,8 +83,8 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
 
   /** Handles one message again, outside the bus: for a dead letter that is redriven. Rejects as the handler does. */
   async redrive(message: RawMessage): Promise<void> {
-    const topic = [...this.messageHandlers.keys()].find((name) => message.topic === topicName(name as Topic, this.#options.pool)) as Topic | undefined;
-    if (topic === undefined) throw new Error(`no consumer for ${message.topic}`);
+    const topic = topicOf(message.topic);
+    if (topic === undefined || !this.messageHandlers.has(topic)) throw new Error(`no consumer for ${message.topic}`);
     let failure: string | undefined;
     await deliver([message], {
       handle: this.#handlerOf(topic),

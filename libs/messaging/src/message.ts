@@ -21,4 +21,4 @@ export interface Message<T extends Topic = Topic> {
 }
 
 /** Names of the headers every message carries. */
-export const HEADERS = { id: 'event-id', schema: 'schema-version', traceparent: 'traceparent', committedAt: 'committed-at' } as const;
+export const HEADERS = { id: 'event-id', schema: 'schema-version', traceparent: 'traceparent' } as const;

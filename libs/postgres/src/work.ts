@@ -22,7 +22,7 @@ interface Holding {
 }
 
 const POLL_MS = 1000;
-const BUSY_SLOTS = Number(process.env.BS ?? 64);
+const BUSY_SLOTS = 64;
 const CLAIM_ROWS_MIN = 16;
 const BACKLOG_EVERY = 5;
 

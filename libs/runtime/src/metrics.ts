@@ -23,7 +23,6 @@ export const metrics = {
   deadLetters: counter('nightshift_dead_letters_total', 'Messages that could not be handled.', ['service', 'topic']),
   outboxBacklog: gauge('nightshift_outbox_backlog', 'Events committed and not yet published.', ['service']),
   consumerPaused: gauge('nightshift_consumer_paused', '1 while a consumer waits for its infrastructure.', ['service']),
-  messageAge: histogram('nightshift_message_age_seconds', 'Time from an event’s commit to its handling.', ['topic']),
   runDuration: histogram('nightshift_run_duration_seconds', 'From a run’s creation to its end.', ['status']),
   turnDuration: histogram('nightshift_turn_duration_seconds', 'One model turn.', ['outcome']),
   toolDuration: histogram('nightshift_tool_call_duration_seconds', 'One tool call.', ['outcome']),

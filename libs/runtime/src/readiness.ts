@@ -24,7 +24,7 @@ export class ReadinessChecks {
   async read(): Promise<Readiness> {
     if (this.#draining) return { status: 'unready', reasons: ['draining'] };
     const results = (await Promise.all(this.#checks.map((check) => check()))).flat();
-    const reasons = results.flatMap((result) => (result.state === 'unready' ? [result.reason] : []));
+    const reasons = [...new Set(results.flatMap((result) => (result.state === 'unready' ? [result.reason] : [])))];
     const missing = [...new Set(results.flatMap((result) => (result.state === 'degraded' ? [result.missing] : [])))].sort();
     if (reasons.length > 0) return { status: 'unready', reasons, ...(missing.length > 0 && { missing }) };
     return missing.length > 0 ? { status: 'degraded', missing } : { status: 'ready' };

@@ -42,7 +42,7 @@ export type ProcessEnvironment = z.infer<typeof ProcessEnvironment>;
 export const ClusterEnvironment = ProcessEnvironment.extend({
   METRICS_PORT: Port.optional().describe('Default PORT + 2.'),
   DATABASE_URL: z.string({ error: 'is required: postgresql://user:password@host:5432/database' }),
-  KAFKA_BROKERS: List.refine((brokers) => brokers.length > 0, { error: 'needs at least one host:port' }),
+  KAFKA_BROKERS: z.string({ error: 'is required: host:port, or several with commas' }).pipe(List),
   KAFKA_SSL_ENABLED: Flag.optional(),
   KAFKA_SSL_CA: z.string().optional().describe('PEM.'),
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { DynamicModule } from '@nestjs/common';
 import type { OutgoingEvent } from '@nightshift/contracts';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -53,7 +54,7 @@ const WAIT_FOR_DATABASE_MS = 500;
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
   const { name, schema } = options;
   const publishes = options.publishes ?? options.onBus;
-  const log = around.log.child({ service: name });
+  const { log } = around;
   await migrateWhenReachable(options, around, log);
   const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => log.debug({ err }, 'postgres connection') });
   const publish = (event: Omit<OutgoingEvent, 'ref'>): Promise<void> => around.bus.publish(event);
@@ -94,7 +95,7 @@ const INTERNAL_BODY_BYTES_MAX = 16 * 1024 * 1024;
 async function migrateWhenReachable(options: ServiceOptions, around: Surroundings, log: Logger): Promise<void> {
   for (let told = false; ; told = true) {
     try {
-      const applied = await migrate({ url: around.databaseUrl, schema: options.schema, folder: decodeURIComponent(options.migrations.pathname) });
+      const applied = await migrate({ url: around.databaseUrl, schema: options.schema, folder: fileURLToPath(options.migrations) });
       if (applied.length > 0) log.info({ migrations: applied }, 'migrated');
       return;
     } catch (err) {
