@@ -108,6 +108,13 @@ describe('tool calls', () => {
     expect(next(sessionOf({ step: 99 }), [], calls({}), { ...engine, limits: { contextTokens: 1 } }, ids(1)).outcome).toMatchObject({ error: { code: 'turn_limit' } });
   });
 
+  test('beyond those that the engine allows a run end it', () => {
+    const strict: Engine = { ...engine, limits: { contextTokens: 1000, toolCalls: 3 } };
+    const used = sessionOf({ usage: { ...none, toolCalls: { lookup: 1 } } });
+    expect(next(used, [], calls({}, { name: 'store' }), strict, ids(2)).outcome).toBeUndefined();
+    expect(next(used, [], calls({}, {}, {}), strict, ids(3))).toMatchObject({ commands: [], outcome: { status: 'failed', error: { code: 'tool_call_limit', message: expect.stringContaining('3') } } });
+  });
+
   test('are counted by name, whatever the model calls them', () => {
     const first = after(sessionOf(), calls({ name: 'constructor' }, { name: 'toString' }, { name: 'constructor' }));
     expect(first.usage.toolCalls).toEqual({ constructor: 2, toString: 1 });
