@@ -135,7 +135,7 @@ export const JOURNAL = statement(
 /** Turns after a position, oldest first, as usage: for a consumer that may have missed their announcement. */
 export const USAGE_SINCE = statement(
   'engine.usage_since',
-  `select j.run_id as "runId", j.step, s.org_id as "orgId", s.api_key_id as "apiKeyId", s.engine, j.body, j.created_at as "recordedAt"
+  `select j.run_id as "runId", j.step, s.org_id as "orgId", s.api_key_id as "apiKeyId", s.engine, j.body, j.created_at as "recordedAt", j.created_at::text as at
    from engine.journal j join engine.sessions s on s.run_id = j.run_id
    where j.kind = 'turn' and (j.created_at, j.run_id, j.step) > ($1::timestamptz, $2::text, $3::int)
    order by j.created_at, j.run_id, j.step limit $4`,

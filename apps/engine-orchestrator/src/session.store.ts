@@ -141,9 +141,9 @@ export class SessionStore {
   /** Turns' usage since a time, in pages. */
   async usageSince(sinceMs: number, cursor: string | undefined, limit: number): Promise<{ events: UsageRecorded[]; nextCursor: string | null }> {
     const [at, runId, step] = cursor === undefined ? [new Date(Date.now() - sinceMs).toISOString(), '', -1] : (JSON.parse(cursor) as [string, string, number]);
-    const rows = await this.#db.query<Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'engine'> & { step: number; body: TurnEntry; recordedAt: Date }>(USAGE_SINCE, [at, runId, step, limit]);
+    const rows = await this.#db.query<Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'engine'> & { step: number; body: TurnEntry; recordedAt: Date; at: string }>(USAGE_SINCE, [at, runId, step, limit]);
     const last = rows.at(-1);
-    const nextCursor = rows.length === limit && last ? JSON.stringify([last.recordedAt.toISOString(), last.runId, last.step]) : null;
+    const nextCursor = rows.length === limit && last ? JSON.stringify([last.at, last.runId, last.step]) : null;
     return { events: rows.map((row) => usageOf(row, row.body, row.recordedAt)), nextCursor };
   }
 
