@@ -4,11 +4,11 @@ import * as previous from 'subconscious-0.1.9';
 import type { PythonReport } from './clients/python.ts';
 import { drivePython } from './clients/python.ts';
 import { shapes } from './product.ts';
-import { anHour, functionTool, instructionsOf } from './request.ts';
+import { functionTool, instructionsOf } from './request.ts';
 import { stage } from './stage.ts';
 
 const instructions = () => instructionsOf({ answer: 'It rains in Oslo.', tools: 1, delay: 300 });
-const slowInstructions = () => instructionsOf({ delay: anHour });
+const slowInstructions = () => instructionsOf({ hang: 9 });
 
 describe.each(shapes)('released clients against %s', (shape) => {
   const on = stage(shape);

@@ -16,13 +16,12 @@ export type Script = {
   /** `503x2`: the first two requests are answered with 503. */
   fail?: string;
   retry?: number;
+  /** So many requests are never answered, so that only a cancel, a deadline or a kill ends the run. */
+  hang?: number;
 };
 
 /** What a request may hold beside its script. */
 export type More = { input?: object; output?: object; options?: object };
-
-/** So long that only a cancel, a deadline or a kill ends it within a test. */
-export const anHour = 3_600_000;
 
 /** Instructions that tell the fake model what to do. */
 export function instructionsOf(script: Script): string {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { shapes } from './product.ts';
-import { anHour, functionTool, request } from './request.ts';
+import { functionTool, request } from './request.ts';
 import { stage } from './stage.ts';
 import { until } from './until.ts';
 
@@ -24,7 +24,7 @@ describe.each(shapes)('a run in %s', (shape) => {
   });
 
   test('shows neither nulls nor a result before its end', async () => {
-    const runId = await on.start({ delay: anHour });
+    const runId = await on.start({ hang: 9 });
     await until(async () => (await on.api.get(runId)).body.status === 'running', { timeoutMs: 10_000, what: () => 'the run to be running' });
     const reply = await on.api.get(runId);
     expect(reply.text).not.toContain('null');
@@ -85,7 +85,7 @@ describe.each(shapes)('a run in %s', (shape) => {
 
   test('is canceled while it works: the model request ends, a repeated cancel changes nothing', async () => {
     const run = randomUUID();
-    const runId = await on.start({ run, delay: anHour }, { output: { callbackUrl: `${on.endpoint.url}/hook` } });
+    const runId = await on.start({ run, hang: 9 }, { output: { callbackUrl: `${on.endpoint.url}/hook` } });
     await until(() => on.model.run(run)?.requests === 1, { timeoutMs: 10_000, what: () => 'the model to be asked' });
     const canceled = await on.api.cancel(runId);
     expect([canceled.status, canceled.body]).toEqual([200, expect.objectContaining({ runId, status: 'canceled' })]);
@@ -97,7 +97,7 @@ describe.each(shapes)('a run in %s', (shape) => {
   });
 
   test('is canceled before it works', async () => {
-    const runId = await on.start({ delay: anHour });
+    const runId = await on.start({ hang: 9 });
     const canceled = await on.api.cancel(runId);
     expect([canceled.status, canceled.body.status]).toEqual([200, 'canceled']);
     expect((await on.settled(runId)).status).toBe('canceled');
@@ -110,7 +110,7 @@ describe.each(shapes)('a run in %s', (shape) => {
   });
 
   test('is timed out at its deadline', async () => {
-    const run = await on.completed({ delay: anHour }, { options: { timeout: 1 }, output: { callbackUrl: `${on.endpoint.url}/hook` } });
+    const run = await on.completed({ hang: 9 }, { options: { timeout: 1 }, output: { callbackUrl: `${on.endpoint.url}/hook` } });
     expect(run).toMatchObject({ status: 'timed_out', error: { code: 'timeout', message: expect.any(String) } });
     const arrival = await on.arrival('/hook', run.runId);
     expect(arrival.headers['x-webhook-event']).toBe('job.failed');
