@@ -1,0 +1,113 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Payload } from '@nightshift/contracts';
+import { InternalClient } from '@nightshift/http';
+import { newId } from '@nightshift/std';
+import { RunConsumer } from '../src/run.consumer.ts';
+import type { SessionStore } from '../src/session.store.ts';
+import { ToolConsumer } from '../src/tool.consumer.ts';
+import type { TurnLoop } from '../src/turn.loop.ts';
+import { engineStage, tool, turnEnd } from './stage.ts';
+
+let on: Awaited<ReturnType<typeof engineStage>>;
+let sessions: SessionStore;
+let runs: RunConsumer;
+let tools: ToolConsumer;
+let asked: string[];
+let answers: Record<string, unknown>;
+let stopped: string[];
+
+// An engine without a free slot: what its consumers write, somebody else takes on.
+const busy = { begin: (_: number, write: (granted: number) => Promise<unknown>) => write(0), stop: (runId: string) => void stopped.push(runId) } as unknown as TurnLoop;
+
+beforeAll(async () => void (on = await engineStage()));
+beforeEach(() => {
+  sessions = on.store();
+  asked = [];
+  answers = {};
+  stopped = [];
+  const client = new InternalClient(({ path }) => {
+    asked.push(path);
+    return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });
+  }, 'token');
+  runs = new RunConsumer(sessions, busy, client);
+  tools = new ToolConsumer(sessions, busy, client);
+});
+afterEach(() => on.clear());
+afterAll(() => on.close());
+
+const ids = (runId = newId('run')) => ({ runId, orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim' });
+const message = <T,>(payload: T) => ({ id: newId('evt'), payload, traceparent: '00-trace' });
+const start = (runId: string) => message<Payload<'run.commanded'>>({ command: 'start', ...ids(runId), request: { instructions: 'do it', tools: [tool('lookup')] } });
+const stop = (runId: string) => message<Payload<'run.commanded'>>({ command: 'stop', ...ids(runId), status: 'canceled' });
+const completed = (runId: string, callId: string, result = true) => message<Payload<'tool.completed'>>({ callId, runId, pool: 'shared', step: 0, ...(result && { result: { isError: false, content: 1 } }) });
+
+describe('a start', () => {
+  test('that is commanded again, in a batch or later, begins one session', async () => {
+    const { runId } = ids();
+    await runs.commanded([start(runId), start(runId)]);
+    await runs.commanded([start(runId)]);
+    expect(await on.sql('select run_id, traceparent from engine.sessions')).toEqual([{ run_id: runId, traceparent: '00-trace' }]);
+    expect(await on.events(runId)).toEqual([]);
+  });
+
+  test('of a session that goes on is answered with "started", of one that is done with its outcome', async () => {
+    const { runId } = ids();
+    await runs.commanded([start(runId)]);
+    const session = await on.claim(runId);
+    await on.sql('update engine.sessions set started_at = now()');
+    await runs.commanded([start(runId)]);
+    expect(await on.events(runId)).toEqual(['run.progressed started']);
+    await sessions.commit({ session, end: turnEnd(session, { answer: 'yes' }), next: 'done', events: [] });
+    await runs.commanded([start(runId)]);
+    expect(await on.events(runId)).toEqual(['run.progressed started', 'run.progressed outcome']);
+    expect(on.published.at(-1)).toMatchObject({ key: runId, payload: { outcome: { status: 'succeeded', result: { answer: 'yes' } }, usage: { inputTokens: 10 } } });
+  });
+
+  test('whose request is too large to travel asks runs for it', async () => {
+    const { runId } = ids();
+    answers[`/internal/runs/${runId}/request`] = { request: { instructions: 'long', tools: [] } };
+    await runs.commanded([message({ command: 'start', ...ids(runId) })]);
+    expect(asked).toEqual([`/internal/runs/${runId}/request`]);
+    expect((await sessions.load([runId]))[0]!.request).toEqual({ instructions: 'long', tools: [] });
+  });
+});
+
+describe('a stop', () => {
+  test('tells runs what was used, the executor which calls to give up, and aborts the turn', async () => {
+    const { runId } = await on.waiting(sessions, ['call_a', 'call_b']);
+    await runs.commanded([stop(runId)]);
+    expect((await on.events(runId)).slice(4)).toEqual(['run.progressed stopped', 'tool.commanded cancel', 'tool.commanded cancel']);
+    expect(on.published.at(-1)?.payload).toEqual({ command: 'cancel', callId: 'call_b', runId, orgId: 'org_1', pool: 'shared', step: 0 });
+    expect(stopped).toEqual([runId]);
+  });
+
+  test('that overtakes its start, also within a batch, leaves the session stopped', async () => {
+    const [first, second] = [ids().runId, ids().runId];
+    await runs.commanded([stop(first)]);
+    await runs.commanded([start(first), stop(second), start(second)]);
+    expect(await on.sql('select distinct state from engine.sessions')).toEqual([{ state: 'done' }]);
+    for (const runId of [first, second]) expect((await on.events(runId)).filter((event) => event !== 'run.progressed stopped')).toEqual([]);
+  });
+
+  test('that is repeated is answered again', async () => {
+    const { runId } = ids();
+    await runs.commanded([start(runId), stop(runId)]);
+    await runs.commanded([stop(runId)]);
+    expect(await on.events(runId)).toEqual(['run.progressed stopped', 'run.progressed stopped']);
+  });
+});
+
+describe('tool results', () => {
+  test('of a batch make the session due once', async () => {
+    const { runId } = await on.waiting(sessions, ['call_a', 'call_b']);
+    await tools.completed([completed(runId, 'call_a'), completed(runId, 'call_b'), completed(runId, 'call_a')]);
+    expect(await on.row(runId)).toMatchObject({ pending: 0, due: true, epoch: 2 });
+  });
+
+  test('that are too large to travel are asked for', async () => {
+    const { runId } = await on.waiting(sessions, ['call_a']);
+    answers['/internal/calls/call_a/result'] = { result: { isError: false, content: 'x'.repeat(100_000) } };
+    await tools.completed([completed(runId, 'call_a', false)]);
+    expect((await sessions.journal(runId))[1]).toMatchObject({ result: { content: 'x'.repeat(100_000) } });
+  });
+});
