@@ -4,7 +4,7 @@ import { type Database, type Held, isInfrastructure, Worker, type WorkObserver }
 import { type Hints, workChannel } from '@nightshift/run-stream';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
 import { backoffMs, unseal, UnsealError } from '@nightshift/std';
-import { refusal } from './call.ts';
+import { brokenOff, refusal } from './call.ts';
 import { CALLS } from './call.sql.ts';
 import type { CallStore, ClaimedCall } from './call.store.ts';
 import { callFunction } from './function.tool.ts';
@@ -88,6 +88,9 @@ export class CallLoop {
       this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: result.isError ? 'error' : 'ok', ...(result.errorCode !== undefined && { errorCode: result.errorCode }) }, 'tool call');
     } catch (err) {
       if (!held.signal.aborted) throw err;
+      // The row may be handed back as if nothing had happened; who was canceled or replaced is fenced.
+      const result = brokenOff(call);
+      if (result) await this.#options.calls.commit({ call, result });
       this.#options.log.info({ ...ids, status: 'aborted', reason: String((held.signal.reason as Error).message) }, 'tool call');
     }
   }

@@ -29,9 +29,15 @@ export function refusal(call: Call): ToolResult | undefined {
   const { tool, attempts } = call;
   if (tool.type === 'platform') return failed('not_available', `The platform tool "${tool.id}" is not available on this server.`);
   if (tool.type === 'mcp') return failed('not_available', 'MCP tools are not available on this server.');
-  if (attempts > 1 && tool.retry === 'never') return failed('outcome_unknown', 'The worker that made this call was lost. It may or may not have taken effect, and it is not safe to repeat.');
+  if (attempts > 1 && tool.retry === 'never') return brokenOff(call);
   if (attempts > ATTEMPTS_MAX) return failed('worker_lost', `The call was given up after ${ATTEMPTS_MAX} workers were lost while making it.`);
   return undefined;
+}
+
+/** The result of a call that was broken off and is not safe to repeat; undefined for one that another worker repeats. */
+export function brokenOff({ tool }: Call): ToolResult | undefined {
+  if (tool.type !== 'function' || tool.retry !== 'never') return undefined;
+  return failed('outcome_unknown', 'The worker that made this call was lost. It may or may not have taken effect, and it is not safe to repeat.');
 }
 
 function failed(errorCode: string, content: string): ToolResult {
