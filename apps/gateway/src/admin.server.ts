@@ -25,7 +25,8 @@ const adminPorts = new Set<number | undefined>();
 /** Keeps the two ports apart; to be called before the application listens. */
 export function separatePorts(app: NestFastifyApplication): void {
   app.getHttpAdapter().getInstance().addHook('onRequest', (request, _reply, done) => {
-    const path = request.url.split('?')[0] ?? '';
+    // The route, not the address as it was sent: that may be spelled with escapes.
+    const path = request.routeOptions.url ?? request.url.split('?')[0] ?? '';
     const isRight = ON_EVERY_PORT.test(path) || ADMIN.test(path) === adminPorts.has(request.socket.localPort);
     done(isRight ? undefined : new AppError('not_found', { message: 'There is nothing at this address.' }));
   });

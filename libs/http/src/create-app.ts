@@ -25,7 +25,10 @@ export interface AppOptions {
 
 /** Builds a Nest application on Fastify: zod validation, error envelope, request ids, one log line and one metric per request. */
 export async function createApp(module: DynamicModule, options: AppOptions): Promise<NestFastifyApplication> {
+  const errors = new ErrorFilter(options.log);
   const instance = fastify({
+    // An address that cannot be read reaches neither a hook nor Nest.
+    frameworkErrors: (err, request, reply) => void errors.reply(err, request, reply.header('x-request-id', request.id)),
     bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 512 },
@@ -34,7 +37,6 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`;
     },
   });
-  const errors = new ErrorFilter(options.log);
   acceptJson(instance);
   noteRequests(instance, options);
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(instance as never), { logger: false, abortOnError: false, bodyParser: false });
@@ -81,7 +83,8 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     spans.set(req, span);
     req.traceparent = span.traceparent;
     reply.header('x-request-id', req.id);
-    if (tokens && req.url.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
+    // The route, not the address as it was sent: that may be spelled with escapes.
+    if (tokens && req.routeOptions.url?.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
       return done(new AppError('authentication_failed', { message: 'This route is for the other services only.' }));
     }
     done();

@@ -46,7 +46,7 @@ export class ErrorFilter implements ExceptionFilter {
   }
 
   /** Answers a request with the error's envelope. */
-  reply(err: unknown, request: AppRequest, reply: FastifyReply): FastifyReply {
+  reply(err: unknown, request: Pick<AppRequest, 'id'> & Partial<Pick<AppRequest, 'notes'>>, reply: FastifyReply): FastifyReply {
     const error = toAppError(err);
     if (error.status >= 500) this.#log.error({ err: error.cause ?? error, requestId: request.id, errorCode: error.code }, 'request failed');
     if (request.notes) request.notes.errorCode = wireCode(error.code);
