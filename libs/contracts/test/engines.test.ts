@@ -1,0 +1,63 @@
+import { describe, expect, test } from '@jest/globals';
+import { DEFAULT_ENGINES, EnginesFile, ERRORS, findEngine, wireCode } from '@nightshift/contracts';
+
+const file = {
+  upstreams: { main: { kind: 'openai', baseUrl: 'https://models.example.com/v1', apiKeyEnv: 'MAIN_KEY', concurrency: 8 } },
+  engines: [{ id: 'tim', aliases: ['tim-old'], upstreams: [{ name: 'main', model: 'big' }], prices: { input: 2, cachedInput: 0.5, output: 8 }, limits: { contextTokens: 128_000, turns: 50, toolCalls: 100 } }],
+};
+type EnginesText = typeof file;
+const changed = (change: (copy: EnginesText) => void): unknown => {
+  const copy = structuredClone(file);
+  change(copy);
+  return copy;
+};
+const problems = (value: unknown) => EnginesFile.safeParse(value).error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [];
+
+describe('the file of engines', () => {
+  test('is taken as operators write it', () => {
+    expect(EnginesFile.parse(file)).toEqual(file);
+    expect(problems(changed(({ engines: [engine] }) => delete (engine as Partial<typeof engine>)?.aliases))).toEqual([]);
+  });
+
+  test('names every upstream that an engine uses', () => {
+    expect(problems(changed(({ engines: [engine] }) => void (engine!.upstreams[0]!.name = 'other')))).toEqual(['engines.0.upstreams: there is no upstream "other"']);
+    expect(problems(changed(({ engines: [engine] }) => void (engine!.upstreams = [])))).toHaveLength(1);
+    expect(problems(changed(({ engines: [engine] }) => void (engine!.upstreams[0]!.name = 'constructor')))).toHaveLength(1);
+  });
+
+  test('gives a name to one engine only', () => {
+    expect(problems(changed(({ engines }) => void engines.push({ ...engines[0]!, id: 'tim-old', aliases: [] })))).toEqual(['engines.1: "tim-old" is named twice']);
+  });
+
+  test.each<[string, (copy: EnginesText) => void]>([
+    ['upstreams.main.kind', ({ upstreams }) => void (upstreams.main.kind = 'anthropic')],
+    ['upstreams.main.baseUrl', ({ upstreams }) => void (upstreams.main.baseUrl = 'models.example.com')],
+    ['upstreams.main.concurrency', ({ upstreams }) => void (upstreams.main.concurrency = 0)],
+    ['engines.0.prices.input', ({ engines }) => void (engines[0]!.prices.input = -1)],
+    ['engines.0.limits.contextTokens', ({ engines }) => void (engines[0]!.limits.contextTokens = 0)],
+    ['engines', (copy) => void (copy.engines = [])],
+  ])('names the place of what is wrong: %s', (path, change) => {
+    expect(problems(changed(change)).map((problem) => problem.split(':')[0])).toEqual([path]);
+  });
+});
+
+describe('an engine', () => {
+  test('is found by its id and by its aliases, and by nothing else', () => {
+    expect(findEngine(DEFAULT_ENGINES, 'tim-large')?.id).toBe('tim-gpt');
+    expect(findEngine(DEFAULT_ENGINES, 'timini')?.id).toBe('timini');
+    for (const name of ['', 'TIM', 'tim ', 'gpt-5']) expect(findEngine(DEFAULT_ENGINES, name)).toBeUndefined();
+  });
+
+  test('of the catalogue that comes with us has a name of its own, and a price', () => {
+    const names = DEFAULT_ENGINES.flatMap(({ id, aliases }) => [id, ...aliases]);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { prices } of DEFAULT_ENGINES) expect(Math.min(prices.input, prices.output)).toBeGreaterThan(0);
+  });
+});
+
+test('every error code has the status that clients rely on', () => {
+  expect(Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status]))).toEqual({
+    invalid_request: 400, authentication_failed: 401, permission_denied: 403, not_found: 404, conflict: 409, request_too_large: 413, rate_limited: 429, internal_error: 500, service_unavailable: 503,
+  });
+  expect([wireCode('request_too_large'), wireCode('conflict')]).toEqual(['invalid_request', 'conflict']);
+});
