@@ -23,7 +23,7 @@ const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-disp
 /** The public edge. */
 @Module({})
 export class AppModule {
-  static of(environment: GatewayEnvironment, around: Surroundings, parts: Parts): DynamicModule {
+  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool'>, parts: Pick<Parts, 'db'>): DynamicModule {
     const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
     const clients = new Map(CONSUMERS.map((app) => [app, around.client(app)]));
     for (const app of around.neighbours) around.readiness.add(() => checkNeighbour(app, around.client(app)));

@@ -3,9 +3,9 @@ import { separatePorts, serveAdmin } from './admin.server.ts';
 import { AppModule } from './app.module.ts';
 import { GatewayEnvironment } from './config.ts';
 import { KeyStore } from './key.store.ts';
-import { serveOpenApi } from './openapi.server.ts';
+import { describeApi, serveOpenApi } from './openapi.server.ts';
 
-export { GatewayEnvironment };
+export { describeApi, GatewayEnvironment };
 
 /** Builds the public edge, with the operator's first key in place. */
 export async function buildGateway(environment: GatewayEnvironment, around: Surroundings): Promise<Service> {

@@ -1,7 +1,13 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { ErrorBody } from '@nightshift/contracts';
+import { AppError, ErrorBody } from '@nightshift/contracts';
+import { createApp, InternalClient } from '@nightshift/http';
+import { connect } from '@nightshift/postgres';
+import { createLog, ReadinessChecks } from '@nightshift/runtime';
+import { generateSealKeyPair, must } from '@nightshift/std';
 import { z } from 'zod';
+import { AppModule } from './app.module.ts';
+import { GatewayEnvironment } from './config.ts';
 
 /** The API's document, generated from the routes and their schemas. */
 export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
@@ -13,14 +19,31 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addBearerAuth()
     .build();
   const document = SwaggerModule.createDocument(app, settings);
-  const { $schema: _, id: __, ...error } = z.toJSONSchema(ErrorBody) as Record<string, unknown>;
-  document.components = { ...document.components, schemas: { ...document.components?.schemas, Error: error } };
+  // A schema with a name is described as a reference to itself, beside its definition.
+  const { $defs } = z.toJSONSchema(ErrorBody) as { $defs?: Record<string, object> };
+  document.components = { ...document.components, schemas: { ...document.components?.schemas, Error: must($defs?.['Error'], 'schema of errors') } };
   for (const path of Object.values(document.paths)) {
     for (const operation of Object.values(path as Record<string, { responses?: Record<string, unknown> }>)) {
       if (operation.responses) operation.responses['default'] = { description: 'Any error.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
     }
   }
   return document;
+}
+
+/** The same document without a database and without other services: the application is built, and nobody calls it. */
+export async function describeApi(): Promise<OpenAPIObject> {
+  const log = createLog({ level: 'silent', format: 'json' });
+  const db = connect({ url: 'postgresql://127.0.0.1:1/none', max: 1, name: 'none', onError: () => undefined });
+  const environment = GatewayEnvironment.parse({ ADMIN_TOKEN: 'nobody-has-this-token', SEAL_PUBLIC_KEY: generateSealKeyPair().publicKey });
+  const nobody = new InternalClient(() => Promise.reject(new AppError('service_unavailable')), '');
+  const around = { client: () => nobody, neighbours: [], readiness: new ReadinessChecks(), onePool: undefined };
+  const app = await createApp(AppModule.of(environment, around, { db }), { name: 'gateway', log });
+  try {
+    return openApiDocument(app);
+  } finally {
+    await app.close();
+    await db.close();
+  }
 }
 
 /** Serves the document at /openapi.json and a page to read and try it at /docs. */

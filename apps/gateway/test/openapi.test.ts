@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { describeApi } from '@nightshift/gateway';
+import { Validator } from '@seriousme/openapi-schema-validator';
+
+const file = new URL('../../../libs/contracts/openapi.json', import.meta.url);
+const howTo = 'libs/contracts/openapi.json is not what the gateway describes: run `npm run build && npx node tools/openapi.ts`, read the difference, and commit it';
+
+type Operation = { responses: Record<string, unknown>; security?: unknown[] };
+
+describe('the document of the public API', () => {
+  test('that is checked in is the one that the gateway serves', async () => {
+    const kept = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    const now = `${JSON.stringify(await describeApi(), null, 2)}\n`;
+    if (kept !== now) throw new Error(howTo, { cause: firstDifference(kept, now) });
+    expect(kept).toBe(now);
+  });
+
+  test('is valid OpenAPI 3.1 and the same each time', async () => {
+    const document = await describeApi();
+    expect(document.openapi).toMatch(/^3\.1\./);
+    expect(await new Validator().validate(JSON.parse(JSON.stringify(document)))).toEqual({ valid: true });
+    expect(JSON.stringify(await describeApi())).toBe(JSON.stringify(document));
+  });
+
+  test('names every public route, each behind a key and with its errors, and none of the operator’s or the services’', async () => {
+    const { paths } = await describeApi();
+    const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods as Record<string, Operation>).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })));
+    expect(operations.map(({ name }) => name.replace(/\{\w+\}/, '{id}')).toSorted()).toEqual(['GET /v1/models', 'GET /v1/runs', 'GET /v1/runs/{id}', 'GET /v1/usage', 'POST /v1/runs', 'POST /v1/runs/{id}/cancel']);
+    for (const { operation } of operations) {
+      expect(operation.security).toEqual([{ bearer: [] }]);
+      expect(Object.keys(operation.responses).length).toBeGreaterThan(1);
+    }
+  });
+});
+
+function firstDifference(kept: string, now: string): string {
+  const [before, after] = [kept.split('\n'), now.split('\n')];
+  const line = after.findIndex((text, index) => text !== before[index]);
+  return `line ${line + 1}: "${before[line] ?? ''}" is now "${after[line] ?? ''}"`;
+}
