@@ -14,7 +14,7 @@ const effect: Effect = {
   kind: 'effect', atMs: 30, marker: 'm1', step: '0', tool: 'lookup', key: 'call_1', attempt: 1, retry: 'safe',
 };
 const arrival: Arrival = {
-  kind: 'arrival', atMs: 95, deliveryId: 'whd_1', runId: 'run_1', target: 'http://hook/1', status: 'succeeded', bodyHash: 'aa',
+  kind: 'arrival', atMs: 95, answered: 200, deliveryId: 'whd_1', runId: 'run_1', target: 'http://hook/1', status: 'succeeded', bodyHash: 'aa',
 };
 const good: History = [
   accepted,
@@ -154,7 +154,13 @@ describe('tool effects', () => {
 
 describe('webhooks', () => {
   test('no arrival is a fault', () => {
-    expect(checkWebhooks(without(arrival))).toEqual(['run_1: no webhook ever arrived']);
+    expect(checkWebhooks(without(arrival))).toEqual(['run_1: no webhook was ever heard']);
+  });
+
+  test('an arrival that was refused is not enough', () => {
+    const refused = { ...arrival, answered: 503 };
+    expect(checkWebhooks([...without(arrival), refused])).toEqual(['run_1: no webhook was ever heard']);
+    expect(checkWebhooks([...without(arrival), refused, arrival])).toEqual([]);
   });
 
   test('no arrival for a run without a callback URL is none', () => {
@@ -235,6 +241,11 @@ describe('progress', () => {
     const turn: HistoryEvent = { kind: 'turn', atMs: 47, marker: 'm1', phase: 'started' };
     expect(checkProgress([accepted, turn, fault])).toHaveLength(1);
     expect(checkProgress([accepted, { ...succeeded, atMs: 45 }, turn, fault])).toEqual([]);
+  });
+
+  test('a run counts as ended when it ended, and not when that was seen', () => {
+    const late = { ...succeeded, atMs: 9000, run: { runId: 'run_1', status: 'timed_out', completedAt: new Date(60).toISOString() } };
+    expect(checkProgress([accepted, effect, fault, late])).toEqual([]);
   });
 
   test('a run that ended before the fault is not expected to go on', () => {

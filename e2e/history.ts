@@ -5,6 +5,7 @@ export type RunObject = {
   runId: string;
   status: string;
   updatedAt?: string;
+  completedAt?: string;
   usage?: { inputTokens?: number; outputTokens?: number; toolCalls?: Record<string, number> };
 };
 
@@ -35,6 +36,8 @@ export type EffectAnswered = { kind: 'effect_answered'; atMs: number; marker: st
 export type Arrival = {
   kind: 'arrival';
   atMs: number;
+  /** The HTTP status that the receiver answered with. */
+  answered: number;
   deliveryId: string;
   runId: string;
   target: string;
@@ -143,7 +146,7 @@ export function checkEffects(history: History): string[] {
   return faults;
 }
 
-/** Each finished run with a callback URL has one delivery id there, at least one arrival, its true status, and always the same bytes. */
+/** Each finished run with a callback URL has one delivery id there, is heard at least once, with its true status and always the same bytes. */
 export function checkWebhooks(history: History): string[] {
   const faults: string[] = [];
   const final = finals(history);
@@ -163,8 +166,9 @@ export function checkWebhooks(history: History): string[] {
     const status = final.get(runId)?.status;
     if (status !== arrival.status) faults.push(`${runId}: the webhook says ${arrival.status}, the run says ${status}`);
   }
+  const heard = new Set(of(history, 'arrival').filter(({ answered }) => answered < 300).map(({ runId, target }) => `${runId} to ${target}`));
   for (const { runId, callbackUrl } of of(history, 'accepted')) {
-    if (callbackUrl && !deliveryByTarget.has(`${runId} to ${callbackUrl}`)) faults.push(`${runId}: no webhook ever arrived`);
+    if (callbackUrl && !heard.has(`${runId} to ${callbackUrl}`)) faults.push(`${runId}: no webhook was ever heard`);
   }
   return faults;
 }
@@ -204,7 +208,9 @@ function activities(history: History): Activity[] {
     } else if (event.kind === 'effect') list.push({ atMs, marker: event.marker, isProgress: true, open: event.step });
     else if (event.kind === 'effect_answered') list.push({ atMs, marker: event.marker, isProgress: false, close: event.step });
     else if (event.kind === 'observed' && isTerminal(event.run?.status)) {
-      list.push({ atMs, marker: markerOf.get(event.runId) ?? event.runId, isProgress: true, close: '*', isEnd: true });
+      // When it ended, and not when somebody was there to ask.
+      const endedAtMs = Math.min(atMs, Date.parse(event.run?.completedAt ?? '') || atMs);
+      list.push({ atMs: endedAtMs, marker: markerOf.get(event.runId) ?? event.runId, isProgress: true, close: '*', isEnd: true });
     }
   }
   return list.sort((a, b) => a.atMs - b.atMs);
@@ -234,7 +240,7 @@ export function checkProgress(history: History): string[] {
     for (const marker of openAt(list, atMs)) {
       const next = list.find((event) => event.marker === marker && event.atMs > atMs && event.isProgress);
       const waitedMs = (next?.atMs ?? Infinity) - atMs;
-      if (waitedMs > leaseMs + takeoverMs) faults.push(`${marker}: after ${what} its work stood still for ${waitedMs} ms`);
+      if (waitedMs > leaseMs + takeoverMs) faults.push(`${marker}: after ${what} its work stood still for ${Math.round(waitedMs)} ms`);
     }
   }
   return faults;

@@ -32,7 +32,7 @@ function fateOf(index: number): 'canceled' | 'timed_out' | 'failed' | 'succeeded
 }
 
 /** A run of 0 to 3 tool calls, one after the other or all at once, every second of them of a tool that must never be repeated. */
-function requestOf(on: StageForTests, index: number, marker: string) {
+function requestOf(on: StageForTests, index: number, marker: string, load: string) {
   const count = index % 4;
   const shape = index % 8 < 4 ? { tools: count } : { tools: Math.min(count, 1), parallel: Math.max(count, 1) };
   const fate = fateOf(index);
@@ -42,7 +42,7 @@ function requestOf(on: StageForTests, index: number, marker: string) {
     parameters: { type: 'object', properties: { step: { type: 'integer' } } },
   });
   const [lookup, pay] = [tool('lookup', 'safe'), tool('pay', 'never')];
-  const callbackUrl = `${on.endpoint.url}/hook/${index % 5}${index % 5 === 0 ? '?fail=1&status=503' : ''}`;
+  const callbackUrl = `${on.endpoint.url}/hook/${load}/${index % 5}${index % 5 === 0 ? '?fail=1&status=503' : ''}`;
   const body = request(script, {
     input: { tools: index % 3 === 0 ? [pay, lookup] : [lookup, pay] }, output: { callbackUrl }, ...(fate === 'timed_out' && { options: { timeout: 1 } }),
   });
@@ -50,10 +50,10 @@ function requestOf(on: StageForTests, index: number, marker: string) {
 }
 
 /** Notes each time that the model was asked or has answered, as its record shows when it is looked at. */
-function watchModel(on: StageForTests, history: HistoryEvent[]): () => void {
+function watchModel(on: StageForTests, history: HistoryEvent[], load: string): () => void {
   const seen = new Map<string, { requests: number; answered: number }>();
   return () => {
-    for (const { run, requests, answered, lastAtMs } of on.model.record().runs) {
+    for (const { run, requests, answered, lastAtMs } of on.model.record().runs.filter((one) => one.run.endsWith(load))) {
       const before = seen.get(run) ?? { requests: 0, answered: 0 };
       if (requests > before.requests) history.push({ kind: 'turn', atMs: lastAtMs, marker: run, phase: 'started' });
       if (answered > before.answered) history.push({ kind: 'turn', atMs: Date.now(), marker: run, phase: 'finished' });
@@ -63,8 +63,8 @@ function watchModel(on: StageForTests, history: HistoryEvent[]): () => void {
 }
 
 /** What the receiver has seen of tool calls and webhooks, in the words of the history. */
-function receivedBy(on: StageForTests): HistoryEvent[] {
-  return on.endpoint.requests().flatMap((request): HistoryEvent[] => {
+function receivedBy(on: StageForTests, load: string): HistoryEvent[] {
+  return on.endpoint.requests().filter(({ path }) => path.includes(load)).flatMap((request): HistoryEvent[] => {
     const { atMs, path, body } = request;
     const [, kind, name = '', marker = ''] = path.split('/');
     if (kind === 'tool') {
@@ -78,7 +78,7 @@ function receivedBy(on: StageForTests): HistoryEvent[] {
     }
     const { runId, status } = JSON.parse(body) as { runId: string; status: string };
     const bodyHash = createHash('sha256').update(body).digest('hex');
-    return [{ kind: 'arrival', atMs, runId, status, deliveryId: request.deliveryId ?? '', target: `${on.endpoint.url}${path}`, bodyHash }];
+    return [{ kind: 'arrival', atMs, runId, status, answered: request.status, deliveryId: request.deliveryId ?? '', target: `${on.endpoint.url}${path}`, bodyHash }];
   });
 }
 
@@ -94,10 +94,10 @@ async function orUnreachable<T>(reply: Promise<T>): Promise<T | undefined> {
 
 /** Webhooks, the list, every run once more, and the usage total: each is waited for a while and then taken as it is. */
 async function seeEverything(
-  on: StageForTests, api: Api, history: HistoryEvent[], known: string[], look: (runId: string) => Promise<void>,
+  on: StageForTests, load: string, api: Api, history: HistoryEvent[], known: string[], look: (runId: string) => Promise<void>,
 ): Promise<void> {
-  await holds(() => checkWebhooks([...history, ...receivedBy(on)]).length === 0, { timeoutMs: 45_000, everyMs: 250 });
-  history.push(...receivedBy(on));
+  await holds(() => checkWebhooks([...history, ...receivedBy(on, load)]).length === 0, { timeoutMs: 45_000, everyMs: 250 });
+  history.push(...receivedBy(on, load));
   const runIds: string[] = [];
   for (let cursor: string | null = ''; cursor !== null;) {
     const { body }: Reply<RunPage> = await api.list(`?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
@@ -125,19 +125,20 @@ async function seeEverything(
 export async function underLoad(
   on: StageForTests, inflict: (load: Load) => Promise<void>, { count = inFlight, settleMs = 90_000 } = {},
 ): Promise<History> {
+  const load = randomUUID();
   const api = await on.newTenant();
   const history: HistoryEvent[] = [];
   const open = new Set<string>();
   const known = new Set<string>();
   const phase = { posting: true, watching: true };
   let posted = 0;
-  const lookAtModel = watchModel(on, history);
+  const lookAtModel = watchModel(on, history, load);
   on.model.reset();
   on.endpoint.reset();
 
   async function post(index: number): Promise<void> {
-    const marker = `m${index}-${randomUUID().slice(0, 8)}`;
-    const { body, target, fate } = requestOf(on, index, marker);
+    const marker = `m${index}-${load}`;
+    const { body, target, fate } = requestOf(on, index, marker, load);
     while (phase.watching) {
       const reply = await orUnreachable(api.post(body, { 'idempotency-key': marker }));
       if (reply?.status === 202) {
@@ -202,6 +203,6 @@ export async function underLoad(
   const results = await Promise.allSettled([faults(), posters, watcher(), modelWatcher()]);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure) throw failure.reason;
-  await seeEverything(on, api, history, [...known], look);
+  await seeEverything(on, load, api, history, [...known], look);
   return history;
 }

@@ -12,8 +12,8 @@ export type Shape = 'standalone' | 'cluster';
 /** The shapes that every story runs in; SHAPES=standalone leaves the cluster out. */
 export const shapes = (process.env['SHAPES'] ?? 'standalone,cluster').split(',') as Shape[];
 
-/** Short, so that a test sees a lease run out; the same in every test that counts with it. */
-export const leaseMs = 3000;
+/** Short, so that a test sees a lease run out, and longer than a killed service takes to be there again on two busy cores. */
+export const leaseMs = 5000;
 
 /**
  * What is known of a product that runs; it is kept in a file, because test files share products and not memory.
