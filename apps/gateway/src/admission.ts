@@ -31,7 +31,7 @@ export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealP
       ...(caller.egressAllow.length > 0 && { egressAllow: [...caller.egressAllow] }),
     },
     timeoutMs: (options?.timeout ?? TIMEOUT_SECONDS) * 1000,
-    ...(output?.callbackUrl && { callbackUrl: output.callbackUrl }),
+    ...(output?.callbackUrl && { callbackUrl: cleanText(output.callbackUrl) }),
     responseContent: output?.responseContent ?? 'full',
     answerEncoding: envelope.answerEncoding ?? caller.answerEncoding,
     ...(input.metadata && { metadata: cleanJson(input.metadata) as Record<string, unknown> }),
