@@ -1,5 +1,5 @@
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import { type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
+import { AppError, type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
 import { isInfrastructure } from '@nightshift/postgres';
 import { type Logger, metrics, type ReadinessChecks } from '@nightshift/runtime';
 import { lastValueFrom } from 'rxjs';
@@ -61,7 +61,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     const startedAt = performance.now();
     await deliver(batch, {
       handle,
-      isInfrastructure,
+      isInfrastructure: (err) => isInfrastructure(err) || (err instanceof AppError && err.code === 'service_unavailable'),
       deadLetter: async (letter) => {
         await deadLetters().add(letter);
         metrics.deadLetters.inc({ service, topic });

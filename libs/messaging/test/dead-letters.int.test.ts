@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { AppError } from '@nightshift/contracts';
 import type { DeadLetterStore } from '@nightshift/messaging';
 import { type Database, statement } from '@nightshift/postgres';
 import { waitFor } from '@nightshift/testing';
@@ -57,6 +58,28 @@ describe('a service that consumes', () => {
     await published;
     expect([taken, await letters(), await readiness.read()]).toEqual([['a'], [], { status: 'ready' }]);
   });
+});
+
+test('a message that needs an answer of a service that is not ready waits for it', async () => {
+  let isReady = false;
+  const taken: string[] = [];
+  const { publish, readiness } = await service((ids) => {
+    // What the client of another service throws when that answers 503 for longer than a restart takes.
+    if (!isReady) throw new AppError('service_unavailable', { cause: new Error('internal call answered 503') });
+    taken.push(...ids);
+  });
+  const published = publish('a');
+  await waitFor(async () => (await readiness.read()).status === 'degraded');
+  isReady = true;
+  await published;
+  expect([taken, await letters()]).toEqual([['a'], []]);
+  let failures = 0;
+  const other = await service(() => {
+    failures += 1;
+    throw new AppError('not_found');
+  });
+  await other.publish('b');
+  expect([failures, (await letters()).length]).toEqual([5, 1]);
 });
 
 describe('a dead letter', () => {
