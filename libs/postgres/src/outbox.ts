@@ -107,11 +107,11 @@ export class Relay {
   async sweep(): Promise<void> {
     for (;;) {
       const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);
-      const own = rows.filter((row) => !this.#inFlight.has(row.id));
-      const sent = await Promise.all(own.map((row) => this.#send(row)));
-      const refused = own.filter((_, index) => !sent[index]).map((row) => row.id);
-      if (refused.length > 0) await this.#db.query(this.#releaseStatement, [refused.sort()]);
-      if (refused.length > 0 || rows.length < SWEEP_ROWS) return;
+      // What is on its way already may yet be refused.
+      const sent = await Promise.all(rows.map((row) => !this.#inFlight.has(row.id) && this.#send(row)));
+      const open = rows.filter((_, index) => !sent[index]).map((row) => row.id);
+      if (open.length > 0) await this.#db.query(this.#releaseStatement, [open.sort()]);
+      if (open.length > 0 || rows.length < SWEEP_ROWS) return;
     }
   }
 

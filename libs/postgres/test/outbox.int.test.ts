@@ -157,6 +157,26 @@ describe('a sweep', () => {
     expect(published).toHaveLength(1);
   });
 
+  test('leaves an event that is on its way, and takes it soon when it did not arrive', async () => {
+    const one = event('a');
+    await write([one]);
+    await age();
+    let refuse: (err: Error) => void = () => undefined;
+    let tries = 0;
+    const relay = relayOf((sent) => {
+      tries += 1;
+      published.push(sent.id);
+      return tries === 1 ? new Promise((_, reject) => (refuse = reject)) : Promise.resolve();
+    });
+    relay.hand([one]);
+    await relay.sweep();
+    expect(published).toHaveLength(1);
+    refuse(new Error('no broker'));
+    await waitFor(() => trouble.length === 1);
+    await relay.sweep();
+    expect([published, await waiting()]).toEqual([[one.id, one.id], []]);
+  });
+
   test('has nothing in flight any more once it is stopped', async () => {
     const one = event('a');
     await write([one]);
