@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { freeze, restart, wipeKafka } from './faults.ts';
 import { judge } from './history.ts';
 import { underLoad } from './load.ts';
@@ -9,6 +9,8 @@ import { until } from './until.ts';
 /** How long PostgreSQL stands still: POSTGRES_DOWN_MS=60000 is the full form. */
 const postgresDownMs = Number(process.env['POSTGRES_DOWN_MS'] ?? 12_000);
 const kafkaDownMs = 20_000;
+
+jest.setTimeout(300_000);
 
 describe('the cluster under load', () => {
   const on = stage('cluster');

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { Kafka, logLevel } from 'kafkajs';
 import { judge } from './history.ts';
 import { underLoad } from './load.ts';
@@ -19,6 +19,8 @@ const consumers: Record<string, string[]> = {
   'run.finished': ['billing', 'webhook-dispatcher'],
   'usage.recorded': ['billing'],
 };
+
+jest.setTimeout(300_000);
 
 describe('a message that nobody can handle in the cluster', () => {
   const on = stage('cluster');
@@ -47,10 +49,10 @@ describe('a message that nobody can handle in the cluster', () => {
     return all;
   }
 
-  async function command(name: 'redrive' | 'drop', filter: Filter, dryRun = false): Promise<number> {
-    const { status, body } = await on.admin.call<{ count: number }>('POST', `/dead-letters/${name}`, { body: { filter, dryRun } });
+  async function command(name: 'redrive' | 'drop', filter: Filter, dryRun = false): Promise<{ count: number; failed: number }> {
+    const { status, body } = await on.admin.call<{ count: number; failed: number }>('POST', `/dead-letters/${name}`, { body: { filter, dryRun } });
     expect(status).toBe(200);
-    return body.count;
+    return body;
   }
 
   const becomes = (count: number) =>
@@ -60,15 +62,12 @@ describe('a message that nobody can handle in the cluster', () => {
     await command('drop', {});
   });
 
-  test.each([
-    ['text that is no JSON', 'not { json'],
-    ['JSON of another shape', '{"surprise":true}'],
-    ['no value at all', null],
-  ])('becomes a dead letter of each of its consumers and blocks no partition: %s', async (_, value) => {
+  test('becomes a dead letter of each of its consumers and blocks no partition', async () => {
     const topics = Object.keys(consumers);
-    const expected = Object.values(consumers).flat().length * partitions;
+    const unreadable = ['not { json', '{"surprise":true}', null];
+    const expected = unreadable.length * Object.values(consumers).flat().length * partitions;
     const history = await underLoad(on, async (load) => {
-      await poison(topics, value);
+      for (const value of unreadable) await poison(topics, value);
       await load.moreEnded(30);
     }, { count: 20 });
     expect(judge(history)).toEqual([]);
@@ -97,16 +96,16 @@ describe('a message that nobody can handle in the cluster', () => {
     await poison(['run.finished'], 'not { json');
     await becomes(2 * partitions);
     const billing = { service: 'billing', topic: 'run.finished' };
-    expect(await command('redrive', billing, true)).toBe(partitions);
-    expect(await command('redrive', billing)).toBe(partitions);
+    expect((await command('redrive', billing, true)).count).toBe(partitions);
+    expect((await command('redrive', billing)).failed).toBe(partitions);
     await becomes(2 * partitions);
     const [first] = (await deadLetters()).filter((letter) => letter.service === 'webhook-dispatcher');
-    expect(await command('drop', { ids: [first?.id ?? ''] }, true)).toBe(1);
-    expect(await command('drop', { ids: [first?.id ?? ''] })).toBe(1);
+    expect((await command('drop', { ids: [first?.id ?? ''] }, true)).count).toBe(1);
+    expect((await command('drop', { ids: [first?.id ?? ''] })).count).toBe(1);
     await becomes(2 * partitions - 1);
-    expect(await command('drop', { service: 'webhook-dispatcher' })).toBe(partitions - 1);
+    expect((await command('drop', { service: 'webhook-dispatcher' })).count).toBe(partitions - 1);
     await becomes(partitions);
-    expect(await command('drop', {})).toBe(partitions);
+    expect((await command('drop', {})).count).toBe(partitions);
     await becomes(0);
   });
 });

@@ -1,7 +1,9 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { judge } from './history.ts';
 import { rounds, underLoad } from './load.ts';
 import { stage } from './stage.ts';
+
+jest.setTimeout(300_000);
 
 describe('the standalone process under load', () => {
   const on = stage('standalone');

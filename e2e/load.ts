@@ -11,6 +11,8 @@ import { holds, until } from './until.ts';
 
 /** Runs that are kept in flight while a test inflicts its faults: CRASH_RUNS=200 is the full form. */
 export const inFlight = Number(process.env['CRASH_RUNS'] ?? 40);
+/** Whether the failure tests run in their full form, and not in the one that fits into every change's tests. */
+export const isFull = process.env['CRASH_RUNS'] !== undefined;
 /** How often a failure test repeats its faults within one history. */
 export const rounds = Number(process.env['CRASH_ROUNDS'] ?? 1);
 
