@@ -60,7 +60,7 @@ export async function engineStage() {
   const published: Omit<OutgoingEvent, 'ref'>[] = [];
   const relays: Relay[] = [];
   const store = (): SessionStore => {
-    const relay = new Relay({ db, schema: 'engine', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err) });
+    const relay = new Relay({ db, schema: 'engine', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err), giveUp: () => Promise.resolve(false) });
     relays.push(relay);
     return new SessionStore(db, relay, LEASE_MS);
   };

@@ -40,7 +40,7 @@ export async function runsStage() {
 
   /** A store as one replica has it. */
   const store = (): RunStore => {
-    const relay = new Relay({ db, schema: 'runs', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err) });
+    const relay = new Relay({ db, schema: 'runs', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err), giveUp: () => Promise.resolve(false) });
     relays.push(relay);
     return new RunStore(db, relay);
   };

@@ -49,7 +49,7 @@ export async function callStage() {
 
   /** One executor; `begin` inserts calls as its consumer does, `works: false` leaves them to others. */
   function executor({ works = true, slots = 10, on = db }: { works?: boolean; slots?: number; on?: Database } = {}) {
-    const relay = new Relay({ db: on, schema: 'tools', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err) });
+    const relay = new Relay({ db: on, schema: 'tools', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err), giveUp: () => Promise.resolve(false) });
     const calls = new CallStore(on, relay, LEASE_MS);
     const egress = createEgress({ allow: ['127.0.0.0/8'] });
     const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };

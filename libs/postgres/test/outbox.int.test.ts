@@ -42,8 +42,8 @@ afterAll(async () => {
 });
 
 type Published = Omit<OutgoingEvent, 'ref'>;
-const relayOf = (publish: (event: Published) => Promise<void> = async (event) => void published.push(event.id)): Relay => {
-  const relay = new Relay({ db, schema: 'app', publish, onTrouble: (err) => trouble.push(err) });
+const relayOf = (publish: (event: Published) => Promise<void> = async (event) => void published.push(event.id), giveUp: (event: Published, err: unknown) => Promise<boolean> = () => Promise.resolve(false)): Relay => {
+  const relay = new Relay({ db, schema: 'app', publish, onTrouble: (err) => trouble.push(err), giveUp });
   relays.push(relay);
   return relay;
 };
@@ -91,6 +91,34 @@ describe('an outbox', () => {
     await relay.stop();
     expect(await waiting()).toEqual([one.id]);
     expect(trouble).toEqual([new Error('no broker')]);
+  });
+});
+
+describe('an event that the bus will never take', () => {
+  const tooLarge = new Error('too large');
+
+  test('leaves the outbox when it is kept somewhere else, and hurts no other', async () => {
+    const [large, small] = [event('large'), event('small')];
+    await write([large, small]);
+    const kept: unknown[] = [];
+    const publish = async (one: Published): Promise<void> => {
+      if (one.key === 'large') throw tooLarge;
+      published.push(one.id);
+    };
+    const relay = relayOf(publish, async (one, err) => kept.push([one.id, err]) > 0);
+    relay.hand([large, small]);
+    await waitFor(async () => (await waiting()).length === 0);
+    expect([kept, published, trouble]).toEqual([[[large.id, tooLarge]], [small.id], []]);
+  });
+
+  test('stays when it could not be kept', async () => {
+    const large = event('large');
+    await write([large]);
+    const away = new Error('no database');
+    const relay = relayOf(() => Promise.reject(tooLarge), () => Promise.reject(away));
+    relay.hand([large]);
+    await relay.stop();
+    expect([await waiting(), trouble]).toEqual([[large.id], [away]]);
   });
 });
 

@@ -157,6 +157,7 @@ describe('a reservation', () => {
     one.worker.start([{ id: 'r', epoch: 1, attempts: 1, lane: 'a', queueAgeMs: 0, note: null }], 3);
     expect(one.ids()).toEqual(['r']);
     expect(one.worker.reserve(5)).toBe(2);
+    one.worker.start([], 2);
   });
 
   test('gives nothing while rows wait, so that nobody jumps the queue', async () => {
