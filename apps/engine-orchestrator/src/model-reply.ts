@@ -202,13 +202,16 @@ function cleanGatherer(): { add(piece: string): string; end(): string; readonly 
 }
 
 /** Every call gets an id of its own, since a reply to it has to name it. */
+/** Far above what any tool is called: a name is counted by, so it must stay small. */
+const NAME_CHARS_MAX = 128;
+
 function finishCalls(drafts: readonly CallDraft[]): ModelToolCall[] {
   const taken = new Set<string>();
   return drafts.map((draft, position) => {
     let id = cleanText(draft.id) || `call_${position}`;
     while (taken.has(id)) id = `${id}_${position}`;
     taken.add(id);
-    return { id, name: cleanText(draft.name), arguments: cleanText(draft.arguments) };
+    return { id, name: cleanText(draft.name).slice(0, NAME_CHARS_MAX), arguments: cleanText(draft.arguments) };
   });
 }
 

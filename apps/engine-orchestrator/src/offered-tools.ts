@@ -26,7 +26,7 @@ function offersOf(tool: SealedTool): ModelTool[] {
     case 'platform':
       return [{ name: tool.id, description: `Platform tool ${tool.id}.`, parameters: ANYTHING }];
     case 'mcp':
-      return (tool.allowedTools ?? []).filter((name) => name !== '*').map((name) => ({ name, description: `Tool ${name} of ${tool.url}.`, parameters: ANYTHING }));
+      return (tool.allowedTools ?? []).filter((name) => name !== '*').map((name) => ({ name, description: `Tool ${name} of an MCP server.`, parameters: ANYTHING }));
     default:
       return assertNever(tool);
   }

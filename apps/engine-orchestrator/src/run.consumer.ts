@@ -2,6 +2,7 @@ import { Controller, Inject } from '@nestjs/common';
 import { InternalRunRequest, type RunRequest, type RunStart, type RunStop } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
+import { mapLimited } from '@nightshift/std';
 import { cancelEvents, outcomeEvent, startedEvent, stoppedEvent } from './engine-events.ts';
 import type { NewSession } from './session.store.ts';
 import { SessionStore } from './session.store.ts';
@@ -9,6 +10,9 @@ import { TurnLoop } from './turn.loop.ts';
 
 /** The injection token of the client of runs. */
 export const RUNS_CLIENT = Symbol('client of runs');
+
+const FETCHES_AT_ONCE = 4;
+const STARTS_PER_STATEMENT = 64;
 
 type With<T> = T & { readonly traceparent: string | undefined };
 
@@ -29,13 +33,25 @@ export class RunConsumer {
       if (payload.command === 'start') starts.push({ ...payload, traceparent });
       else stops.push({ ...payload, traceparent });
     }
-    if (starts.length > 0) await this.#start(starts);
+    // A run that is stopped in the same breath is never started.
     if (stops.length > 0) await this.#stop(stops);
+    if (starts.length > 0) await this.#start(starts);
   }
 
   async #start(starts: readonly With<RunStart>[]): Promise<void> {
-    const unique = [...new Map(starts.map((start) => [start.runId, start])).values()];
-    const requests = await Promise.all(unique.map((start) => this.#requestOf(start)));
+    const named = [...new Map(starts.map((start) => [start.runId, start])).values()];
+    // A check repeats the command: what is known already is not fetched again, however large it is.
+    const without = named.filter((start) => !start.request).map((start) => start.runId);
+    const existing = new Set(without.length > 0 ? (await this.sessions.ends(without)).map((session) => session.runId) : []);
+    for (let from = 0; from < named.length; from += STARTS_PER_STATEMENT) {
+      await this.#startSome(named.slice(from, from + STARTS_PER_STATEMENT).filter((start) => !existing.has(start.runId)));
+    }
+    await this.#answerAgain([...existing]);
+  }
+
+  async #startSome(unique: readonly With<RunStart>[]): Promise<void> {
+    if (unique.length === 0) return;
+    const requests = await mapLimited(unique, FETCHES_AT_ONCE, (start) => this.#requestOf(start));
     const known = await this.turns.begin(unique.length, async (granted) => {
       const sessions = unique.map((start, index): NewSession => ({ ...start, request: requests[index] as RunRequest, claim: index < granted }));
       return this.sessions.insert(sessions, sessions.filter((session) => session.claim).map(startedEvent));
@@ -44,7 +60,7 @@ export class RunConsumer {
     await this.#answerAgain(unique.map((start) => start.runId).filter((runId) => !fresh.has(runId)));
   }
 
-  /** A request too large to travel is asked for; but not for sessions that exist, since a check repeats the command. */
+  /** A request too large to travel is asked for. */
   async #requestOf(start: RunStart): Promise<RunRequest> {
     if (start.request) return start.request;
     return (await this.runs.call({ method: 'GET', path: `/internal/runs/${start.runId}/request` }, InternalRunRequest)).request;
@@ -53,7 +69,7 @@ export class RunConsumer {
   /** Whoever asks for what is done gets the outcome once more. */
   async #answerAgain(runIds: readonly string[]): Promise<void> {
     if (runIds.length === 0) return;
-    const sessions = await this.sessions.load(runIds);
+    const sessions = await this.sessions.ends(runIds);
     await this.sessions.emit(sessions.flatMap((session) => (session.state === 'done' && session.outcome ? [outcomeEvent(session)] : session.started ? [startedEvent(session)] : [])));
   }
 

@@ -35,13 +35,16 @@ export const STARTED = statement(
    select ref as id from written`,
 );
 
-/** Ends turns whose epoch still holds: journal, new state and events. Returns the sessions written. */
+/**
+ * Ends turns whose epoch and step still hold: journal, new state and events. Returns the sessions written. The step keeps a
+ * commit whose answer was lost from being applied once more.
+ */
 export const COMMIT = statement(
   'engine.commit',
   `with input as (
      select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "delayMs" float8)
    ), locked as (
-     select s.run_id from engine.sessions s join input i on i."runId" = s.run_id and i.epoch = s.epoch
+     select s.run_id from engine.sessions s join input i on i."runId" = s.run_id and i.epoch = s.epoch and i.step = s.step + 1
      where s.state = 'active' order by s.run_id for update of s
    ), written as (
      update engine.sessions s set step = i.step, pending = i.pending, calls = i.calls, usage = i.usage, outcome = i.outcome,
@@ -125,6 +128,13 @@ export const EMIT = statement('engine.emit', `with written as (select ref from j
 
 /** Sessions by id. */
 export const LOAD = statement('engine.load', `select ${claimedColumns(SESSIONS)} from engine.sessions t where t.run_id = any($1::text[])`);
+
+/** How far sessions are, without their requests. */
+export const ENDS = statement(
+  'engine.ends',
+  `select run_id as "runId", org_id as "orgId", pool, traceparent, state, step, usage, outcome, started_at is not null as started
+   from engine.sessions where run_id = any($1::text[])`,
+);
 
 /** The journals of runs, in order. */
 export const JOURNAL = statement(

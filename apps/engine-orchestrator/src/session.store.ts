@@ -1,8 +1,8 @@
 import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contracts';
-import { type Claimed, type Database, flusher, outboxJson, type Relay } from '@nightshift/postgres';
+import { type Claimed, type Database, flusher, newestEndings, outboxJson, type Relay } from '@nightshift/postgres';
 import { usageOf } from './engine-events.ts';
 import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
-import { COMMIT, EMIT, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
+import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
 /** A session as a claim returns it. */
@@ -22,6 +22,9 @@ export interface ArrivedResult {
 
 /** What is known of a session that was stopped. */
 export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent'>;
+
+/** How far a session is. */
+export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'started'>;
 
 interface Ending {
   readonly session: ClaimedSession;
@@ -91,12 +94,19 @@ export class SessionStore {
     this.#relay.hand(events);
   }
 
+  /** How far sessions are. */
+  ends(runIds: readonly string[]): Promise<SessionEnd[]> {
+    return this.#db.query<SessionEnd>(ENDS, [runIds]);
+  }
+
   /** Sessions by id. */
   load(runIds: readonly string[]): Promise<Session[]> {
     return this.#db.query<Session>(LOAD, [runIds]);
   }
 
-  async #commitMany(endings: readonly Ending[]): Promise<boolean[]> {
+  async #commitMany(all: readonly Ending[]): Promise<boolean[]> {
+    const newest = newestEndings(all, ({ session }) => session);
+    const endings = [...newest.values()];
     const rows = endings.map(({ session, end, next }) => ({
       runId: session.runId,
       epoch: session.epoch,
@@ -112,18 +122,22 @@ export class SessionStore {
       { runId, step: end.entry.step, callId: '', kind: 'turn', body: end.entry },
       ...end.results.map((result) => ({ runId, step: result.step, callId: result.callId, kind: 'result', body: result })),
     ]);
-    return this.#write(COMMIT, endings, [JSON.stringify(rows), outboxJson(endings.flatMap((ending) => ending.events)), JSON.stringify(journal)]);
+    const written = await this.#write(COMMIT, endings, [JSON.stringify(rows), outboxJson(endings.flatMap((ending) => ending.events)), JSON.stringify(journal)]);
+    return all.map((ending) => newest.get(ending.session.id) === ending && written.has(ending.session.id));
   }
 
-  #putBackMany(rows: readonly PutBack[]): Promise<boolean[]> {
+  async #putBackMany(all: readonly PutBack[]): Promise<boolean[]> {
+    const newest = newestEndings(all, ({ session }) => session);
+    const rows = [...newest.values()];
     const input = rows.map(({ session, ...row }) => ({ runId: session.runId, epoch: session.epoch, upstreamFailures: row.upstreamFailures, checkCount: row.checkCount, delayMs: row.delayMs }));
-    return this.#write(PUT_BACK, rows, [JSON.stringify(input), outboxJson(rows.flatMap((row) => row.events))]);
+    const written = await this.#write(PUT_BACK, rows, [JSON.stringify(input), outboxJson(rows.flatMap((row) => row.events))]);
+    return all.map((row) => newest.get(row.session.id) === row && written.has(row.session.id));
   }
 
-  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutgoingEvent[] }[], params: string[]): Promise<boolean[]> {
+  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutgoingEvent[] }[], params: string[]): Promise<Set<string>> {
     const written = new Set((await this.#db.query<{ id: string }>(statement, params)).map((row) => row.id));
     this.#relay.hand(rows.flatMap((row) => row.events).filter((event) => written.has(event.ref)));
-    return rows.map((row) => written.has(row.session.runId));
+    return written;
   }
 
   async #startedMany(events: readonly OutgoingEvent[]): Promise<undefined[]> {

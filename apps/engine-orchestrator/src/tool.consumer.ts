@@ -2,8 +2,11 @@ import { Controller, Inject } from '@nestjs/common';
 import { InternalToolResult, type ToolCompleted, type ToolResult } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
+import { mapLimited } from '@nightshift/std';
 import { SessionStore } from './session.store.ts';
 import { TurnLoop } from './turn.loop.ts';
+
+const FETCHES_AT_ONCE = 8;
 
 /** The injection token of the client of tool-executor. */
 export const TOOLS_CLIENT = Symbol('client of tool-executor');
@@ -19,7 +22,7 @@ export class ToolConsumer {
 
   @Consumes('tool.completed')
   async completed(messages: readonly Message<'tool.completed'>[]): Promise<void> {
-    const results = await Promise.all(messages.map(async ({ payload }) => ({ ...payload, result: await this.#resultOf(payload) })));
+    const results = await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload }) => ({ ...payload, result: await this.#resultOf(payload) }));
     const runs = [...new Set(results.map((result) => result.runId))];
     await this.turns.begin(runs.length, (granted) => {
       const claimable = new Set(runs.slice(0, granted));

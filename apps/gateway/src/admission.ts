@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AppError, AnswerEncoding, type CreateRun, type InternalCreateRun, type SealedTool, type Tool, toolTimeoutMs } from '@nightshift/contracts';
+import { AppError, AnswerEncoding, type CreateRun, type InternalCreateRun, type RunRequest, type SealedTool, type Tool, toolTimeoutMs } from '@nightshift/contracts';
 import { cleanJson, cleanText, seal } from '@nightshift/std';
 import type { Caller } from './api-key.ts';
 
@@ -23,13 +23,13 @@ export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealP
     apiKeyId: caller.keyId,
     pool: caller.pool,
     engine: body.engine,
-    request: {
-      instructions: cleanText(input.instructions),
+    request: cleanJson({
+      instructions: input.instructions,
       tools: input.tools.map((tool) => sealTool(tool, sealPublicKey, caller.orgId)),
-      ...(input.answerFormat && { answerFormat: cleanJson(input.answerFormat) as Record<string, unknown> }),
+      ...(input.answerFormat && { answerFormat: input.answerFormat }),
       ...(options?.max_step_tokens !== undefined && { maxStepTokens: options.max_step_tokens }),
       ...(caller.egressAllow.length > 0 && { egressAllow: [...caller.egressAllow] }),
-    },
+    }) as RunRequest,
     timeoutMs: (options?.timeout ?? TIMEOUT_SECONDS) * 1000,
     ...(output?.callbackUrl && { callbackUrl: cleanText(output.callbackUrl) }),
     responseContent: output?.responseContent ?? 'full',
@@ -52,14 +52,14 @@ function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {
   return {
     type,
     name,
-    ...(description !== undefined && { description: cleanText(description) }),
+    ...(description !== undefined && { description }),
     url,
     method,
-    parameters: cleanJson(parameters) as Record<string, unknown>,
+    parameters,
     retry,
     timeoutMs: toolTimeoutMs(timeout),
     hidden: Object.keys(defaults ?? {}),
-    ...(hasSecrets && { sealed: seal(JSON.stringify({ headers, defaults }), publicKey, orgId) }),
+    ...(hasSecrets && { sealed: seal(JSON.stringify({ headers, defaults: cleanJson(defaults) }), publicKey, orgId) }),
   };
 }
 

@@ -1,9 +1,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { DEFAULT_ENGINES } from '@nightshift/contracts';
-import { HealthController, MetricsController } from '@nightshift/http';
-import { ReadinessChecks } from '@nightshift/runtime';
+import { HealthController, type InternalClient, MetricsController } from '@nightshift/http';
+import { type App, ReadinessChecks } from '@nightshift/runtime';
 import type { Parts, Surroundings } from '@nightshift/service';
+import { must } from '@nightshift/std';
 import { AdminController } from './admin.controller.ts';
 import { ADMIN_TOKEN } from './admin.guard.ts';
 import type { GatewayEnvironment } from './config.ts';
@@ -25,8 +26,11 @@ const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-disp
 export class AppModule {
   static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool'>, parts: Pick<Parts, 'db'>): DynamicModule {
     const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
-    const clients = new Map(CONSUMERS.map((app) => [app, around.client(app)]));
-    for (const app of around.neighbours) around.readiness.add(() => checkNeighbour(app, around.client(app)));
+    const clients = new Map<App, InternalClient>(CONSUMERS.map((app) => [app, around.client(app)]));
+    for (const app of around.neighbours) {
+      const client = must(clients.get(app), app);
+      around.readiness.add(() => checkNeighbour(app, client));
+    }
     const settings = new Settings({
       engines: environment.ENGINES_FILE?.engines ?? DEFAULT_ENGINES,
       offline: !environment.ENGINES_FILE && environment.UPSTREAM_BASE_URL === undefined,

@@ -44,18 +44,18 @@ export class RunsController {
     return this.runs.list(caller.orgId, query);
   }
 
-  @Get(':id')
+  @Get(':runId')
   @Needs('runs:read')
   @Returns(200, RunView)
-  get(@Param('id') id: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
-    return this.runs.get(id, caller.orgId, encodingOf(encoding));
+  get(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
+    return this.runs.get(runId, caller.orgId, encodingOf(encoding));
   }
 
-  @Post(':id/cancel')
+  @Post(':runId/cancel')
   @Needs('runs:write')
   @Returns(200, RunView)
-  cancel(@Param('id') id: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
-    return this.runs.cancel(id, caller.orgId, encodingOf(encoding));
+  cancel(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
+    return this.runs.cancel(runId, caller.orgId, encodingOf(encoding));
   }
 
   #check(body: CreateRun, caller: Caller): void {

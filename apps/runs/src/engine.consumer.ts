@@ -2,9 +2,11 @@ import { Controller, Inject } from '@nestjs/common';
 import { InternalOutcome, type RunProgressed } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
-import { assertNever } from '@nightshift/std';
+import { assertNever, mapLimited } from '@nightshift/std';
 import type { RunEvent } from './run.ts';
 import { RunStore } from './run.store.ts';
+
+const FETCHES_AT_ONCE = 8;
 
 /** The injection token of the client of engine-orchestrator. */
 export const ENGINE_CLIENT = Symbol('client of engine-orchestrator');
@@ -19,7 +21,7 @@ export class EngineConsumer {
 
   @Consumes('run.progressed')
   async progressed(messages: readonly Message<'run.progressed'>[]): Promise<void> {
-    const happened = await Promise.all(messages.map(async ({ payload }) => ({ runId: payload.runId, event: await this.#eventOf(payload) })));
+    const happened = await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload }) => ({ runId: payload.runId, event: await this.#eventOf(payload) }));
     await this.runs.apply(happened);
   }
 

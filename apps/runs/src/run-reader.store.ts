@@ -7,7 +7,7 @@ import { finishedEvent } from './run-events.ts';
 import { viewOf } from './run-view.ts';
 
 const RUN_ID = /^run_[0-9a-f]{32}$/;
-const CATCH_UP_ROWS = 500;
+const CATCH_UP_ROWS = 50;
 
 /** Reads runs for clients and for services that catch up. */
 export class RunReader {
@@ -19,7 +19,7 @@ export class RunReader {
 
   /** One run of an organisation; `not_found` for everybody else's. */
   async get(runId: string, orgId: string, encoding?: AnswerEncoding): Promise<RunView> {
-    const row = await this.#prisma.run.findUnique({ where: { id: runId, orgId }, omit: { request: true } });
+    const row = RUN_ID.test(runId) ? await this.#prisma.run.findUnique({ where: { id: runId, orgId }, omit: { request: true } }) : null;
     if (!row) throw new AppError('not_found', { message: `There is no run ${runId.slice(0, 64)}.` });
     return viewOf(toRun(row), encoding);
   }

@@ -1,3 +1,4 @@
+import { EVENT_BODY_BYTES_MAX } from '@nightshift/contracts';
 import { outboxCte, statement } from '@nightshift/postgres';
 
 const COLUMNS = `r.id, r.org_id as "orgId", r.api_key_id as "apiKeyId", r.pool, r.engine, r.status, r.version, r.timeout_ms as "timeoutMs",
@@ -14,7 +15,7 @@ export const CREATE = statement(
        route text, key text, "bodyHash" text) order by id
    ), keys as (
      insert into runs.idempotency_keys as k (org_id, route, key, run_id, body_hash)
-     select "orgId", route, key, id, "bodyHash" from input where key is not null
+     select "orgId", route, key, id, "bodyHash" from input where key is not null order by "orgId", route, key
      on conflict (org_id, route, key) do update set run_id = excluded.run_id, body_hash = excluded.body_hash, created_at = now()
        where k.created_at < now() - interval '24 hours'
      returning run_id
@@ -36,8 +37,8 @@ export const FIND_KEY = statement('runs.find_key', `select run_id as "runId", bo
 /** Runs by id, with the database's time. */
 export const LOAD = statement('runs.load', `select ${COLUMNS}, now() as now from runs.runs r where r.id = any($1::text[])`);
 
-/** Up to $1 runs that are due, with their requests and the database's time. */
-export const DUE = statement('runs.due', `select ${COLUMNS}, r.request, now() as now from runs.runs r where r.due_at <= now() order by r.due_at limit $1`);
+/** Up to $1 runs that are due, with the database's time and, where they may travel, their requests. */
+export const DUE = statement('runs.due', `select ${COLUMNS}, case when octet_length(r.request::text) <= ${EVENT_BODY_BYTES_MAX} then r.request end as request, now() as now from runs.runs r where r.due_at <= now() order by r.due_at limit $1`);
 
 /** Writes changed runs that still have the version they were read with, with their events. Returns the ids written. */
 export const COMMIT = statement(
@@ -63,8 +64,11 @@ export const FORGET = statement(
   'runs.forget',
   `with keys as (
      delete from runs.idempotency_keys where ctid in (select ctid from runs.idempotency_keys where created_at < now() - interval '25 hours' limit $2)
+     returning run_id
+   ), old as (
+     delete from runs.runs where id in (
+       select id from runs.runs where completed_at < now() - $1 * interval '1 day' and due_at is null order by completed_at limit $2
+     ) returning id
    )
-   delete from runs.runs where id in (
-     select id from runs.runs where completed_at < now() - $1 * interval '1 day' and due_at is null order by completed_at limit $2
-   ) returning id`,
+   select id from old union all select run_id from keys`,
 );

@@ -41,7 +41,10 @@ export class RunStore {
     return { runId: holder.runId, replayed: holder.runId !== run.runId };
   }
 
-  async #createMany(runs: readonly InternalCreateRun[]): Promise<boolean[]> {
+  /** Two runs with one idempotency key cannot be in one statement: the second is answered as if it had come later. */
+  async #createMany(all: readonly InternalCreateRun[]): Promise<boolean[]> {
+    const first = new Map(all.toReversed().map((run) => [run.idempotency ? JSON.stringify([run.orgId, run.idempotency.route, run.idempotency.key]) : run.runId, run]));
+    const runs = [...first.values()];
     const rows = runs.map((run) => ({
       ...run,
       id: run.runId,
@@ -53,7 +56,7 @@ export class RunStore {
     const events = runs.map((run) => startEvent(run));
     const written = new Set((await this.#db.query<{ id: string }>(CREATE, [JSON.stringify(rows), outboxJson(events)])).map((row) => row.id));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));
-    return runs.map((run) => written.has(run.runId));
+    return all.map((run) => written.has(run.runId));
   }
 
   /**
@@ -97,14 +100,17 @@ export class RunStore {
   async #commitMany(pending: readonly Pending[]): Promise<boolean[]> {
     const first = new Map<string, Pending>();
     for (const entry of pending) if (!first.has(entry.change.run.id)) first.set(entry.change.run.id, entry);
-    const rows = [...first.values()].map(({ change: { run }, seenVersion }) => ({ ...run, version: seenVersion, dueAt: dueAt(run) }));
+    const rows = [...first.values()].map(({ change: { run }, seenVersion }) => {
+      const { id, status, result, error, usage, startedAt, completedAt, deadlineAt, checkAt, checkCount } = run;
+      return { id, version: seenVersion, status, result, error, usage, startedAt, completedAt, deadlineAt, checkAt, checkCount, dueAt: dueAt(run) };
+    });
     const events = [...first.values()].flatMap((entry) => entry.events);
     const written = new Set((await this.#db.query<{ id: string }>(COMMIT, [JSON.stringify(rows), outboxJson(events)])).map((row) => row.id));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));
     return pending.map((entry) => first.get(entry.change.run.id) === entry && written.has(entry.change.run.id));
   }
 
-  /** Deletes a batch of runs that ended long ago; returns how many. */
+  /** Deletes a batch of runs that ended long ago and of keys that are free again; returns how many rows. */
   async forget(days: number, limit: number): Promise<number> {
     return (await this.#db.query(FORGET, [days, limit])).length;
   }

@@ -2,9 +2,12 @@ import { Controller, Inject } from '@nestjs/common';
 import { InternalCall, type ToolCall } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
+import { mapLimited } from '@nightshift/std';
 import { type Call, laneOf } from './call.ts';
 import { CallLoop } from './call.loop.ts';
 import { CallStore, type NewCall } from './call.store.ts';
+
+const FETCHES_AT_ONCE = 8;
 
 /** The injection token of the client of engine-orchestrator. */
 export const ENGINE_CLIENT = Symbol('client of engine-orchestrator');
@@ -22,15 +25,14 @@ export class CallConsumer {
   async commanded(messages: readonly Message<'tool.commanded'>[]): Promise<void> {
     const calls: Omit<Call, 'attempts'>[] = [];
     const cancels: Pick<Call, 'id' | 'runId' | 'orgId' | 'pool' | 'step'>[] = [];
-    await Promise.all(
-      messages.map(async ({ payload, traceparent }) => {
-        const { callId: id, runId, orgId, pool, step } = payload;
-        if (payload.command === 'cancel') cancels.push({ id, runId, orgId, pool, step });
-        else calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...(await this.#bodyOf(payload)) });
-      }),
-    );
-    if (calls.length > 0) await this.#make([...new Map(calls.map((call) => [call.id, call])).values()]);
+    await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload, traceparent }) => {
+      const { callId: id, runId, orgId, pool, step } = payload;
+      if (payload.command === 'cancel') cancels.push({ id, runId, orgId, pool, step });
+      else calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...(await this.#bodyOf(payload)) });
+    });
+    // A call that is canceled in the same breath is never made.
     if (cancels.length > 0) for (const id of await this.calls.cancel(cancels)) this.loop.cancel(id);
+    if (calls.length > 0) await this.#make([...new Map(calls.map((call) => [call.id, call])).values()]);
   }
 
   async #make(calls: readonly Omit<Call, 'attempts'>[]): Promise<void> {

@@ -79,8 +79,9 @@ export class CallLoop {
   async #run(call: ClaimedCall, held: Held): Promise<void> {
     const startedAt = performance.now();
     const ids = { runId: call.runId, orgId: call.orgId, callId: call.id, traceId: call.traceparent ? traceIdOf(call.traceparent) : undefined };
+    let result: ToolResult | undefined;
     try {
-      const result = refusal(call) ?? (await this.#call(call, held));
+      result = refusal(call) ?? (await this.#call(call, held));
       const durationMs = Math.round(performance.now() - startedAt);
       const outcome = result.isError ? (result.errorCode ?? 'error') : 'ok';
       metrics.toolDuration.observe({ outcome }, durationMs / 1000);
@@ -89,8 +90,8 @@ export class CallLoop {
     } catch (err) {
       if (!held.signal.aborted) throw err;
       // The row may be handed back as if nothing had happened; who was canceled or replaced is fenced.
-      const result = brokenOff(call);
-      if (result) await this.#options.calls.commit({ call, result });
+      const known = result ?? brokenOff(call);
+      if (known) await this.#options.calls.commit({ call, result: known });
       this.#options.log.info({ ...ids, status: 'aborted', reason: String((held.signal.reason as Error).message) }, 'tool call');
     }
   }

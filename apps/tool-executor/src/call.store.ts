@@ -1,5 +1,5 @@
 import { AppError, type ToolResult, type OutgoingEvent } from '@nightshift/contracts';
-import { type Claimed, type Database, flusher, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
+import { type Claimed, type Database, flusher, newestEndings, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
 import { type Call, completedEvent } from './call.ts';
 import { CANCEL, COMMIT, DONE, EMIT, FORGET, INSERT } from './call.sql.ts';
 
@@ -31,12 +31,14 @@ export class CallStore {
     return this.#db.query(INSERT, [JSON.stringify(calls), this.#leaseMs]);
   }
 
-  async #commitMany(endings: readonly { call: ClaimedCall; result: ToolResult }[]): Promise<boolean[]> {
+  async #commitMany(all: readonly { call: ClaimedCall; result: ToolResult }[]): Promise<boolean[]> {
+    const newest = newestEndings(all, ({ call }) => call);
+    const endings = [...newest.values()];
     const events = endings.map(({ call, result }) => completed({ ...call, result }));
     const rows = endings.map(({ call, result }) => ({ id: call.id, epoch: call.epoch, result }));
     const written = new Set((await this.#db.query<{ id: string }>(COMMIT, [JSON.stringify(rows), outboxJson(events)])).map((row) => row.id));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));
-    return endings.map(({ call }) => written.has(call.id));
+    return all.map((ending) => newest.get(ending.call.id) === ending && written.has(ending.call.id));
   }
 
   /** Cancels calls for good; returns those that were not over yet. */

@@ -17,11 +17,12 @@ export interface Call {
 }
 
 const ATTEMPTS_MAX = 5;
+const LANE_CHARS_MAX = 512;
 
 /** Whom the call competes with: its organisation's other calls to the same host. */
 export function laneOf(orgId: string, tool: SealedTool): string {
   const host = tool.type === 'platform' ? tool.id : URL.canParse(tool.url) ? new URL(tool.url).host : '';
-  return `${orgId} ${host}`;
+  return `${orgId} ${host}`.slice(0, LANE_CHARS_MAX);
 }
 
 /** Decides whether a claimed call is made; else the result that stands for it. */

@@ -75,6 +75,8 @@ export async function callStage() {
     sql: async <R extends object>(text: string, values: unknown[] = []): Promise<R[]> => (await db.pool.query<R>(text, values)).rows,
     /** The results that the engine was told of a call; undefined for one that was too large. */
     async told(id: string): Promise<(ToolResult | undefined)[]> {
+      // A row is done before its worker has handed the event over.
+      await Promise.all(executors.map(({ loop }) => loop.drain(new AbortController().signal)));
       await Promise.all(executors.map(({ relay }) => relay.stop()));
       return published.flatMap(({ payload }) => ((payload as { callId: string }).callId === id ? [(payload as { result?: ToolResult }).result] : []));
     },

@@ -5,7 +5,7 @@ import { type DynamicModule, type INestApplication, StandardSchemaSerializerInte
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
-import { type Logger, metrics, registry, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
+import { type Logger, metrics, registry, requestBegan, requestEnded, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
 import { type FastifyInstance, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
 import type { AppRequest } from './request.ts';
@@ -13,6 +13,7 @@ import type { AppRequest } from './request.ts';
 /** The largest request body, in bytes (5 MiB). */
 export const BODY_BYTES_MAX = 5 * 1024 * 1024;
 
+const DISCARDED_BYTES_MAX = 32 * 1024 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** What an app is made of besides its module. `serviceTokens`: callers by token; without it the routes are open to all. */
@@ -37,7 +38,7 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`;
     },
   });
-  acceptJson(instance);
+  acceptJson(instance, options.bodyBytesMax ?? BODY_BYTES_MAX);
   noteRequests(instance, options);
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(instance as never), { logger: false, abortOnError: false, bodyParser: false });
   app.useGlobalPipes(
@@ -58,17 +59,33 @@ function pathOf(issue: { path?: readonly (PropertyKey | { key: PropertyKey })[] 
   return (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
 }
 
-/** Official clients send a JSON content type with an empty body on cancel; that is a request without a body. */
-function acceptJson(instance: FastifyInstance): void {
+/**
+ * Official clients send a JSON content type with an empty body on cancel; that is a request without a body.
+ * A body over the limit is read on and thrown away, within bounds, because a client that is still sending hears no answer.
+ */
+function acceptJson(instance: FastifyInstance, bytesMax: number): void {
   instance.removeContentTypeParser('application/json');
-  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-    (request as AppRequest).rawBody = body;
-    if (body.length === 0) return done(null, undefined);
-    try {
-      done(null, JSON.parse(body.toString('utf8')));
-    } catch (err) {
-      done(new AppError('invalid_request', { message: 'The request body is not valid JSON.', cause: err }));
-    }
+  instance.addContentTypeParser('application/json', (request, payload, done) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    payload.on('error', done);
+    payload.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else chunks.length = 0;
+      if (bytes > bytesMax + DISCARDED_BYTES_MAX) payload.destroy(new AppError('request_too_large'));
+    });
+    payload.on('end', () => {
+      if (bytes > bytesMax) return done(new AppError('request_too_large'));
+      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      (request as AppRequest).rawBody = body;
+      if (body.length === 0) return done(null, undefined);
+      try {
+        done(null, JSON.parse(body.toString('utf8')));
+      } catch (err) {
+        done(new AppError('invalid_request', { message: 'The request body is not valid JSON.', cause: err }));
+      }
+    });
   });
 }
 
@@ -83,6 +100,11 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     spans.set(req, span);
     req.traceparent = span.traceparent;
     reply.header('x-request-id', req.id);
+    if (!req.routeOptions.url?.startsWith('/internal/')) {
+      requestBegan();
+      // Unlike the hook below this also happens when the client goes away first.
+      reply.raw.once('close', requestEnded);
+    }
     // The route, not the address as it was sent: that may be spelled with escapes.
     if (tokens && req.routeOptions.url?.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
       return done(new AppError('authentication_failed', { message: 'This route is for the other services only.' }));

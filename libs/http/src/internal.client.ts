@@ -31,18 +31,32 @@ export class InternalClient {
     if (request.traceparent !== undefined) headers['traceparent'] = request.traceparent;
     if (request.body !== undefined) headers['content-type'] = 'application/json';
     const answer = await this.#transport({ method: request.method, path: request.path, headers, ...(request.body !== undefined && { body: JSON.stringify(request.body) }), ...(request.once && { once: true }) });
-    const body: unknown = answer.body === '' ? undefined : JSON.parse(answer.body);
+    const body = parsed(answer.body);
     if (answer.status >= 400 && !(request.once && answer.status === 503)) throw errorOf(answer.status, body);
     return schema.parse(body);
   }
 }
 
+/** The JSON of an answer; undefined for an empty body and for what is not JSON. */
+function parsed(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (err) {
+    if (err instanceof SyntaxError) return undefined;
+    throw err;
+  }
+}
+
 function errorOf(status: number, body: unknown): AppError {
   const { error } = (body ?? {}) as { error?: { code?: string; message?: string; details?: Record<string, unknown> } };
-  const code = (error?.code !== undefined && Object.hasOwn(ERRORS, error.code) ? error.code : 'internal_error') as ErrorCode;
+  // What stands between (a proxy), a service that is closing or one whose tokens are being changed is away, not wrong.
+  const isAway = status === 401 || status === 502 || status === 503 || status === 504;
+  const code = isAway ? 'service_unavailable' : ((error?.code !== undefined && Object.hasOwn(ERRORS, error.code) ? error.code : 'internal_error') as ErrorCode);
   return new AppError(code, { message: error?.message, details: error?.details, cause: new Error(`internal call answered ${status}`), ...(code === 'service_unavailable' && { headers: { 'retry-after': '1' } }) });
 }
 
+const AWAY = new Set([502, 503, 504]);
 const RETRY_FOR_MS = 3000;
 const RETRY_EVERY_MS = 100;
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -58,7 +72,7 @@ export function httpTransport(baseUrls: readonly string[]): { transport: Interna
       try {
         const response = await pool.request({ method, path, headers, body: body ?? null });
         const answer = { status: response.statusCode, body: await response.body.text() };
-        if (answer.status !== 503 || Date.now() > until) return answer;
+        if (!AWAY.has(answer.status) || Date.now() > until) return answer;
       } catch (err) {
         if (Date.now() > until) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
       }

@@ -32,6 +32,9 @@ export interface Subscribed {
   close(): Promise<void>;
 }
 
+/** The bus will never take this event, as large as it is. */
+export class EventRefused extends Error {}
+
 /** What carries events between the apps: Kafka, or the process itself. */
 export interface Bus {
   /** Resolves when the bus has the event for good: stored by the brokers, or committed by every consumer in the process. */

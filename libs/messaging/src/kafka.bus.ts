@@ -2,7 +2,7 @@ import { TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
 import { flusher } from '@nightshift/postgres';
 import type { CheckResult, Logger } from '@nightshift/runtime';
 import { type Admin, Kafka, type KafkaConfig, logLevel, type Producer } from 'kafkajs';
-import type { Bus, BusEvent, Subscribed, Subscription } from './bus.ts';
+import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
 import { HEADERS } from './message.ts';
 
@@ -20,6 +20,9 @@ const ALL_REPLICAS = -1;
 const RECOVER_MS = 1000;
 const TRY_AGAIN_MS = 1000;
 const QUEUED_MAX = 10_000;
+const PROBE_EVERY_MS = 2000;
+const TOPICS_WAIT_MS = 5000;
+const TOPICS_POLL_MS = 50;
 
 /** Kafka through kafkajs; the only file besides its consumer that knows the client. */
 export class KafkaBus implements Bus {
@@ -28,11 +31,15 @@ export class KafkaBus implements Bus {
   readonly #admin: Admin;
   readonly #options: KafkaOptions;
   readonly #consumers: KafkaConsumer[] = [];
+  /** Topics seen to exist, and all that were ever needed: after a loss they are made again together. */
   readonly #known = new Set<string>();
+  readonly #needed = new Set<string>();
   #connected: Promise<void> | undefined;
   #down = false;
   #troubleAt = 0;
   #queued = 0;
+  #probing = false;
+  readonly #prober: NodeJS.Timeout;
   #closing = false;
   readonly #send: (event: BusEvent) => Promise<void>;
 
@@ -52,6 +59,7 @@ export class KafkaBus implements Bus {
     this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false });
     this.#admin = this.#kafka.admin();
     this.#send = flusher<BusEvent>((events) => this.#sendBatch(events));
+    this.#prober = setInterval(() => void this.#probe(), PROBE_EVERY_MS).unref();
   }
 
   /** While Kafka is away only one try a second goes through: events wait in their outbox, not in memory. */
@@ -80,7 +88,7 @@ export class KafkaBus implements Bus {
       this.#down = false;
       return events.map(() => undefined);
     } catch (err) {
-      if (isTooLarge(err)) throw new Error('larger than the brokers take', { cause: err });
+      if (isTooLarge(err)) throw new EventRefused('larger than the brokers take', { cause: err });
       this.#noteTrouble();
       throw new KafkaUnavailable('kafka did not take the events', { cause: err });
     }
@@ -104,17 +112,54 @@ export class KafkaBus implements Bus {
     }
   }
 
+  /** Asks the brokers for a sign of life: one that stands still answers nothing, and refuses nothing either. */
+  async #probe(): Promise<void> {
+    if (this.#probing || this.#connected === undefined) return;
+    this.#probing = true;
+    const late = setTimeout(() => this.#noteTrouble(), PROBE_EVERY_MS);
+    try {
+      await this.#admin.describeCluster();
+      this.#down = false;
+    } catch (err) {
+      this.#options.log.debug({ err }, 'kafka gives no sign of life');
+      this.#noteTrouble();
+    } finally {
+      clearTimeout(late);
+      this.#probing = false;
+    }
+  }
+
   /** Topics may be missing: at the first start, or because Kafka's data was lost. */
   async #createTopics(topics: readonly string[]): Promise<void> {
-    const unknown = topics.filter((topic) => !this.#known.has(topic));
-    if (unknown.length === 0) return;
-    const existing = new Set(await this.#admin.listTopics());
-    const missing = unknown.filter((topic) => !existing.has(topic));
-    if (missing.length > 0) {
-      this.#options.log.info({ topics: missing }, 'creating topics');
-      await this.#admin.createTopics({ waitForLeaders: true, topics: missing.map((topic) => ({ topic, numPartitions: TOPIC_PARTITIONS, replicationFactor: -1 })) });
+    for (const topic of topics) this.#needed.add(topic);
+    if (topics.every((topic) => this.#known.has(topic))) return;
+    // A client of its own, because a client that has ever used a topic fails as long as that topic is missing.
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    try {
+      const needed = [...this.#needed];
+      const missing = await missingTopics(admin, needed);
+      if (missing.length > 0) {
+        this.#options.log.info({ topics: missing }, 'creating topics');
+        await admin.createTopics({ waitForLeaders: false, topics: missing.map((topic) => ({ topic, numPartitions: TOPIC_PARTITIONS, replicationFactor: -1 })) });
+        const until = Date.now() + TOPICS_WAIT_MS;
+        while ((await missingTopics(admin, needed)).length > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, TOPICS_POLL_MS));
+      }
+      for (const topic of needed) this.#known.add(topic);
+    } finally {
+      await admin.disconnect();
     }
-    for (const topic of topics) this.#known.add(topic);
+  }
+
+  async #offsets(groupId: string, topics: readonly string[]): Promise<{ topic: string; partition: number; offset: string }[]> {
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    try {
+      const offsets = await admin.fetchOffsets({ groupId, topics: [...topics] });
+      return offsets.flatMap(({ topic, partitions }) => partitions.map(({ partition, offset }) => ({ topic, partition, offset })));
+    } finally {
+      await admin.disconnect();
+    }
   }
 
   subscribe(subscription: Subscription): Promise<Subscribed> {
@@ -127,10 +172,7 @@ export class KafkaBus implements Bus {
         await this.#connect();
         await this.#createTopics(subscription.topics);
       },
-      offsets: async () => {
-        const offsets = await this.#admin.fetchOffsets({ groupId: subscription.group, topics: [...subscription.topics] });
-        return offsets.flatMap(({ topic, partitions }) => partitions.map(({ partition, offset }) => ({ topic, partition, offset })));
-      },
+      offsets: () => this.#offsets(subscription.group, subscription.topics),
       onTrouble: () => this.#noteTrouble(),
       onHealthy: () => (this.#down = false),
     });
@@ -158,9 +200,15 @@ export class KafkaBus implements Bus {
 
   async close(): Promise<void> {
     this.#closing = true;
+    clearInterval(this.#prober);
     await Promise.all(this.#consumers.map((consumer) => consumer.close()));
     await Promise.allSettled([this.#producer.disconnect(), this.#admin.disconnect()]);
   }
+}
+
+async function missingTopics(admin: Admin, topics: readonly string[]): Promise<string[]> {
+  const existing = new Set(await admin.listTopics());
+  return topics.filter((topic) => !existing.has(topic));
 }
 
 /** The brokers' limit is for all that goes to a partition at once: sent one by one, only an event that is too large alone is refused. */

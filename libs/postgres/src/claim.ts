@@ -23,6 +23,17 @@ export interface Claimed {
   readonly queueAgeMs: number;
 }
 
+/** Of several endings of one row, by id, only the one with the highest epoch: the others have lost their lease. */
+export function newestEndings<T>(endings: readonly T[], rowOf: (ending: T) => Claimed): Map<string, T> {
+  const newest = new Map<string, T>();
+  for (const ending of endings) {
+    const { id, epoch } = rowOf(ending);
+    const other = newest.get(id);
+    if (!other || rowOf(other).epoch < epoch) newest.set(id, ending);
+  }
+  return newest;
+}
+
 const LANES_PER_CLAIM = 64;
 
 /** What every claiming statement returns, so that a row claimed on insertion looks like one claimed later. `t` is the row. */

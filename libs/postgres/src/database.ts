@@ -25,6 +25,8 @@ export interface Database {
 
 const IDLE_IN_TRANSACTION_MS = 5000;
 const CONNECT_TIMEOUT_MS = 5000;
+// A server whose host is gone answers nothing, and refuses nothing either.
+const QUERY_TIMEOUT_MS = 30_000;
 const INT8_OID = 20;
 
 /** Connects lazily: the first query opens the first connection. `max` bounds the connections. int8 is read as a number. */
@@ -38,6 +40,8 @@ export function connect(options: { url: string; max: number; name: string; onErr
     idleTimeoutMillis: 60_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    query_timeout: QUERY_TIMEOUT_MS,
     types: typeParsers,
   });
   pool.on('error', options.onError);
@@ -66,18 +70,36 @@ export function connect(options: { url: string; max: number; name: string; onErr
 }
 
 const UNAVAILABLE = new Set([
-  ...['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT'],
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
   // Prisma: cannot be reached, timed out, closed, no connection free, too many connections.
-  ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037'],
+  'P1001',
+  'P1002',
+  'P1008',
+  'P1017',
+  'P2024',
+  'P2037',
+  // Read-only after a failover, ended while idle in a transaction, no such database (yet), a lock that is taken.
+  '25006',
+  '25P03',
+  '3D000',
+  '55P03',
   // Another service that cannot answer now.
   'service_unavailable',
 ]);
-const UNAVAILABLE_CLASSES = new Set(['08', '40', '53', '57']);
-const LOST_CONNECTION = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended|server closed the connection|cannot use a pool after|can't reach database server/i;
+const UNAVAILABLE_CLASSES = new Set(['08', '28', '40', '53', '57', '58']);
+const LOST_CONNECTION = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended|server closed the connection|cannot use a pool after|query read timeout|can't reach database server/i;
 
 /**
  * True when what a statement or call needs is the trouble, not the statement itself: connection, resources, shutdown or a
- * serialisation failure (SQLSTATE classes 08, 40, 53, 57), or another service that is unavailable.
+ * serialisation failure (SQLSTATE classes 08, 28, 40, 53, 57, 58), or another service that is unavailable.
  */
 export function isInfrastructure(err: unknown): boolean {
   if (!types.isNativeError(err)) return false;

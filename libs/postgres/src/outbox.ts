@@ -45,15 +45,18 @@ export class Relay {
   readonly #sweepStatement: Statement;
   readonly #releaseStatement: Statement;
   readonly #onTrouble: (err: unknown) => void;
+  readonly #giveUp: (event: Omit<OutgoingEvent, 'ref'>, err: unknown) => Promise<boolean>;
   readonly #inFlight = new Map<string, Promise<boolean>>();
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
 
-  constructor(options: { db: Database; schema: string; publish: Publish; onTrouble: (err: unknown) => void }) {
+  /** `giveUp` keeps an event that the bus will never take somewhere else, and answers true; its row is then removed. */
+  constructor(options: { db: Database; schema: string; publish: Publish; onTrouble: (err: unknown) => void; giveUp?: (event: Omit<OutgoingEvent, 'ref'>, err: unknown) => Promise<boolean> }) {
     const { schema } = options;
     this.#db = options.db;
     this.#publish = options.publish;
     this.#onTrouble = options.onTrouble;
+    this.#giveUp = options.giveUp ?? (() => Promise.resolve(false));
     const removeStatement = statement(`${schema}.outbox_remove`, `delete from ${schema}.outbox where id = any($1::text[])`);
     this.#remove = flusher<string>(async (ids) => {
       await options.db.query(removeStatement, [[...ids].sort()]);
@@ -80,6 +83,11 @@ export class Relay {
     const sent = this.#publish(event)
       .then(() => this.#remove(event.id))
       .then(() => true)
+      .catch(async (err: unknown) => {
+        if (await this.#giveUp(event, err)) return this.#remove(event.id).then(() => true);
+        this.#onTrouble(err);
+        return false;
+      })
       .catch((err: unknown) => {
         this.#onTrouble(err);
         return false;
@@ -103,7 +111,7 @@ export class Relay {
     this.#timer = setTimeout(tick, 0);
   }
 
-  /** Publishes what has waited for three seconds or more, until nothing is left or the bus refuses: then the next sweep tries again. */
+  /** Publishes what has waited for two seconds or more, until nothing is left or the bus refuses: then the next sweep tries again. */
   async sweep(): Promise<void> {
     for (;;) {
       const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);

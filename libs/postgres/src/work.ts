@@ -1,4 +1,4 @@
-import { isBusy } from './busy.ts';
+import { isPressed } from '@nightshift/runtime';
 import { backlogStatement, type Claimed, claimStatement, handBackStatement, keepStatement, type WorkTable } from './claim.ts';
 import { type Database, isInfrastructure } from './database.ts';
 
@@ -18,13 +18,17 @@ export interface Held {
 interface Holding {
   readonly epoch: number;
   readonly abort: AbortController;
-  readonly done: Promise<void>;
+  /** False when the work failed: nobody knows how far it got, so the claim counts as an attempt. */
+  readonly done: Promise<boolean>;
 }
 
 const POLL_MS = 1000;
-const BUSY_SLOTS = 64;
-const CLAIM_ROWS_MIN = 16;
+const CLAIM_PAUSE_MS = 2;
+const PRESSED_PAUSE_MS = 25;
+const PRESSED_ROWS = 8;
 const BACKLOG_EVERY = 5;
+const ARRIVAL_POLL_MS = 5;
+const ARRIVAL_MAX_MS = 2000;
 
 /**
  * Claims due rows of a table and runs each under a lease that it keeps alive.
@@ -39,7 +43,9 @@ export class Worker<Row extends Claimed> {
   #cursor = '';
   #rowsWait = false;
   #claiming = false;
+  #kept = true;
   #again = false;
+  #soon: NodeJS.Timeout | undefined;
   #refusing = false;
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
@@ -58,16 +64,14 @@ export class Worker<Row extends Claimed> {
 
   /** Slots for rows that a statement is about to write as claimed; none while others wait. Give back what was not used. */
   reserve(wanted: number): number {
-    if (this.#refusing || this.#rowsWait || this.#timer === undefined) return 0;
+    if (this.#refusing || this.#rowsWait || this.#timer === undefined || isPressed()) return 0;
     const granted = Math.max(0, Math.min(wanted, this.#free()));
     this.#reserved += granted;
     return granted;
   }
 
-  /** A process without idle time holds few rows, so that requests are answered first; what waits is claimed as others end. */
   #free(): number {
-    const slots = isBusy() ? Math.min(this.#options.slots, BUSY_SLOTS) : this.#options.slots;
-    return slots - this.#held.size - this.#reserved;
+    return this.#options.slots - this.#held.size - this.#reserved;
   }
 
   /** Runs the rows that a statement wrote as claimed, and frees the rest of the reservation. */
@@ -82,9 +86,13 @@ export class Worker<Row extends Claimed> {
     this.#claimSoon();
   }
 
-  /** While many rows are held, claims wait until several slots are free: one statement for all of them. */
+  /** While rows are held a claim waits a moment, so that it is one statement for several; and longer while clients wait. */
   #claimSoon(): void {
-    if (this.#held.size < CLAIM_ROWS_MIN || this.#free() >= CLAIM_ROWS_MIN) void this.#claim();
+    if (this.#held.size === 0) return void this.#claim();
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.#claim();
+    }, isPressed() ? PRESSED_PAUSE_MS : CLAIM_PAUSE_MS);
   }
 
   /** Aborts the row if this process holds it, because something outside has stopped it. */
@@ -93,11 +101,19 @@ export class Worker<Row extends Claimed> {
   }
 
   #hold(row: Row): void {
+    // Its lease ran out while this process still worked on it: the older work must not go on beside the newer.
+    this.#held.get(row.id)?.abort.abort(new Error('lease lost'));
     const abort = new AbortController();
     this.#options.observer.claimed(row.queueAgeMs, row.attempts);
     const done = this.#options
       .run(row, { signal: abort.signal })
-      .catch((err: unknown) => this.#options.observer.trouble(err))
+      .then(
+        () => true,
+        (err: unknown) => {
+          this.#options.observer.trouble(err);
+          return false;
+        },
+      )
       .finally(() => {
         if (this.#held.get(row.id)?.epoch === row.epoch) this.#held.delete(row.id);
         if (this.#rowsWait) this.#claimSoon();
@@ -116,11 +132,13 @@ export class Worker<Row extends Claimed> {
     try {
       do {
         this.#again = false;
-        const free = this.#free();
-        if (free <= 0 || this.#refusing || this.#timer === undefined) return;
+        const pressed = isPressed();
+        const free = pressed ? Math.min(PRESSED_ROWS, this.#free()) : this.#free();
+        if (free <= 0 || !this.#kept || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
         const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));
         for (const row of rows) this.#hold(row);
+        if (pressed && rows.length === free) return this.#claimSoon();
         if (rows.length === free) isWhole = this.#cursor === '';
         if (rows.length === free || this.#cursor !== '') this.#again = true;
         else if (!isWhole) this.#again = isWhole = true;
@@ -141,13 +159,21 @@ export class Worker<Row extends Claimed> {
   }
 
   #tick(): void {
-    if (this.#held.size > 0) void this.#keep();
-    if (!this.#refusing) this.wake();
+    void this.#keepThenClaim();
     this.#ticks += 1;
     if (this.#ticks % BACKLOG_EVERY === 0) void this.#measure();
   }
 
-  async #keep(): Promise<void> {
+  /** Leases first: a process that was away for longer than a lease must not claim what it still holds. */
+  async #keepThenClaim(): Promise<void> {
+    this.#kept = this.#held.size === 0 || (await this.#keep());
+    if (!this.#kept || this.#refusing) return;
+    this.#rowsWait = true;
+    void this.#claim();
+  }
+
+  /** False when the database could not be asked. */
+  async #keep(): Promise<boolean> {
     const held = [...this.#held];
     try {
       const kept = await this.#options.db.query<{ id: string }>(this.#statements.keep, [held.map(([id]) => id), held.map(([, holding]) => holding.epoch), this.#options.leaseMs]);
@@ -157,8 +183,10 @@ export class Worker<Row extends Claimed> {
         this.#options.observer.leaseLost(id);
         holding.abort.abort(new Error('lease lost'));
       }
+      return true;
     } catch (err) {
       if (!isInfrastructure(err)) this.#options.observer.trouble(err);
+      return false;
     }
   }
 
@@ -176,19 +204,33 @@ export class Worker<Row extends Claimed> {
     this.#refusing = true;
   }
 
-  /** Waits until nothing is held; on `hurry` aborts what runs and hands back what did not commit. */
+  /** Waits until nothing is held; on `hurry` aborts what runs and hands back what did not commit and did not fail. */
   async drain(hurry: AbortSignal): Promise<void> {
     this.refuse();
-    const all = Promise.all([...this.#held.values()].map((holding) => holding.done));
     const hurried = new Promise<'hurry'>((resolve) => (hurry.aborted ? resolve('hurry') : hurry.addEventListener('abort', () => resolve('hurry'), { once: true })));
-    if ((await Promise.race([all, hurried])) === 'hurry') {
+    if ((await Promise.race([this.#idle(), hurried])) === 'hurry') {
+      await this.#arrived();
       const left = [...this.#held];
       for (const [, holding] of left) holding.abort.abort(new Error('draining'));
-      await Promise.all(left.map(([, holding]) => holding.done));
-      await this.handBack(left.map(([id, { epoch }]) => ({ id, epoch })), 0);
+      const ended = await Promise.all(left.map(([, holding]) => holding.done));
+      await this.handBack(left.filter((_, index) => ended[index]).map(([id, { epoch }]) => ({ id, epoch })), 0);
     }
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     this.#timer = undefined;
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#held.size + this.#reserved > 0) {
+      await this.#arrived();
+      await Promise.all([...this.#held.values()].map((holding) => holding.done));
+    }
+  }
+
+  /** Waits, for a bounded time, for statements under way whose rows this process will hold. */
+  async #arrived(): Promise<void> {
+    const until = Date.now() + ARRIVAL_MAX_MS;
+    while (this.#reserved > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, ARRIVAL_POLL_MS));
   }
 
   /** Gives rows back, due after `delayMs`, without counting the attempt; a row that was committed meanwhile is left alone. */

@@ -8,24 +8,27 @@ const RECONNECT_MAX_MS = 1000;
 export class RedisHints implements Hints {
   readonly #publisher: Redis;
   readonly #subscriber: Redis;
+  readonly #log: Logger;
   readonly #listeners = new Map<string, (text: string) => void>();
-  #down = true;
 
   constructor(options: { url: string; log: Logger }) {
+    this.#log = options.log;
     const settings = { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: (times: number) => Math.min(times * 50, RECONNECT_MAX_MS) };
     this.#publisher = new Redis(options.url, settings);
     this.#subscriber = new Redis(options.url, { ...settings, enableOfflineQueue: true, maxRetriesPerRequest: null });
     for (const client of [this.#publisher, this.#subscriber]) {
       client.on('error', (err: Error) => options.log.debug({ err }, 'redis'));
-      client.on('close', () => (this.#down = true));
     }
-    this.#publisher.on('ready', () => (this.#down = false));
     this.#subscriber.on('message', (channel: string, text: string) => this.#listeners.get(channel)?.(text));
+  }
+
+  get #down(): boolean {
+    return this.#publisher.status !== 'ready' || this.#subscriber.status !== 'ready';
   }
 
   send(channel: string, text: string): void {
     if (this.#down) return;
-    this.#publisher.publish(channel, text).catch(() => (this.#down = true));
+    this.#publisher.publish(channel, text).catch((err: unknown) => this.#log.debug({ err }, 'hint not sent'));
   }
 
   listen(channel: string, heard: (text: string) => void): void {

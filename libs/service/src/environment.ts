@@ -52,7 +52,7 @@ export const ClusterEnvironment = ProcessEnvironment.extend({
   REDIS_URL: z.string({ error: 'is required: redis://host:6379' }),
   POOL: z.string().default('shared'),
   SERVICE_TOKEN: z.string({ error: 'is required: this service’s own token' }),
-  SERVICE_TOKENS: List.optional().describe('name:token of every service that may call this one.'),
+  SERVICE_TOKENS: List.pipe(z.array(z.string().regex(/^[a-z-]+:.{8,}$/, 'must be name:token, with tokens of at least 8 characters'))).optional().describe('name:token of every service that may call this one.'),
   RUNS_URL: List.optional(),
   ENGINE_ORCHESTRATOR_URL: List.optional(),
   TOOL_EXECUTOR_URL: List.optional(),
@@ -63,6 +63,6 @@ export type ClusterEnvironment = z.infer<typeof ClusterEnvironment>;
 
 /** The callers a service accepts, by name. */
 export function acceptedTokens(environment: Pick<ClusterEnvironment, 'SERVICE_TOKENS'>): Map<string, string> {
-  const pairs = (environment.SERVICE_TOKENS ?? []).map((entry) => entry.split(':') as [string, string]);
+  const pairs = (environment.SERVICE_TOKENS ?? []).map((entry): [string, string] => [entry.slice(0, entry.indexOf(':')), entry.slice(entry.indexOf(':') + 1)]);
   return new Map(pairs.filter(([name]) => (APPS as readonly string[]).includes(name)));
 }

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { DynamicModule } from '@nestjs/common';
-import type { OutgoingEvent } from '@nightshift/contracts';
+import { type OutgoingEvent, topicName } from '@nightshift/contracts';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '@nightshift/http';
-import { BusStrategy, DeadLetterStore } from '@nightshift/messaging';
+import { BusStrategy, DeadLetterStore, EventRefused } from '@nightshift/messaging';
 import { connect, type Database, isInfrastructure, migrate, Relay, statement } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
 import type { Surroundings } from './surroundings.ts';
@@ -58,8 +58,15 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   await migrateWhenReachable(options, around, log);
   const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => log.debug({ err }, 'postgres connection') });
   const publish = (event: Omit<OutgoingEvent, 'ref'>): Promise<void> => around.bus.publish(event);
-  const relay = new Relay({ db, schema, publish, onTrouble: (err) => log.debug({ err }, 'event not published yet') });
   const deadLetters = new DeadLetterStore(db, schema, name);
+  const giveUp = async (event: Omit<OutgoingEvent, 'ref'>, err: unknown): Promise<boolean> => {
+    if (!(err instanceof EventRefused)) return false;
+    await deadLetters.add({ message: { id: event.id, topic: topicName(event.topic, event.pool), key: event.key, value: event.payload, headers: {} }, error: err.message, attempts: 1 });
+    metrics.deadLetters.inc({ service: name, topic: event.topic });
+    log.error({ topic: event.topic, eventId: event.id, errorCode: 'event_refused' }, 'event became a dead letter');
+    return true;
+  };
+  const relay = new Relay({ db, schema, publish, giveUp, onTrouble: (err) => log.debug({ err }, 'event not published yet') });
   const starts: (() => void)[] = [];
   const gaps: (() => void)[] = [];
   const strategy = options.onBus

@@ -1,0 +1,31 @@
+import { type EventLoopUtilization, performance } from 'node:perf_hooks';
+
+const SAMPLE_MS = 25;
+const BUSY_ABOVE = 0.9;
+const REQUESTS_MIN = 8;
+
+let requests = 0;
+let since: EventLoopUtilization = performance.eventLoopUtilization();
+let sampledAt = performance.now();
+let isBusy = false;
+
+/** A client's request has arrived; to be paired with `requestEnded`. */
+export function requestBegan(): void {
+  requests += 1;
+}
+
+export function requestEnded(): void {
+  requests -= 1;
+}
+
+/** True while clients wait in this process and it has hardly any idle time: background work then holds less, so that they are answered first. */
+export function isPressed(): boolean {
+  const now = performance.now();
+  if (now - sampledAt >= SAMPLE_MS) {
+    const current = performance.eventLoopUtilization();
+    isBusy = performance.eventLoopUtilization(current, since).utilization > BUSY_ABOVE;
+    since = current;
+    sampledAt = now;
+  }
+  return isBusy && requests >= REQUESTS_MIN;
+}
