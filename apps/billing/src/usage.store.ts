@@ -4,6 +4,10 @@ import { must } from '@nightshift/std';
 import { periodOf } from './period.ts';
 import { COUNT_RUNS, COUNT_TURNS, REPORTS } from './usage.sql.ts';
 
+const ROWS_MAX = 1000;
+// Nobody waits for a bill: what is told within this time is counted by one statement.
+const LINGER_MS = 50;
+
 /** Usage of turns and runs, each counted once however often it is told. */
 export class UsageStore {
   readonly #db: Database;
@@ -12,8 +16,8 @@ export class UsageStore {
 
   constructor(db: Database) {
     this.#db = db;
-    this.#countTurn = flusher<UsageRecorded>((turns) => this.#insertTurns(turns));
-    this.#countRun = flusher<RunFinished>((runs) => this.#insertRuns(runs));
+    this.#countTurn = flusher<UsageRecorded>((turns) => this.#insertTurns(turns), ROWS_MAX, LINGER_MS);
+    this.#countRun = flusher<RunFinished>((runs) => this.#insertRuns(runs), ROWS_MAX, LINGER_MS);
   }
 
   async countTurns(turns: readonly UsageRecorded[]): Promise<void> {

@@ -14,9 +14,10 @@ const ROWS_MAX = 256;
 /**
  * Group commit without a timer. At most one statement is in flight; rows that arrive meanwhile go together in the next.
  * A caller resumes when its own row is committed. When a statement of several rows fails, and the database itself is not
- * the trouble, its rows are tried one by one, so that a bad row hurts only itself.
+ * the trouble, its rows are tried one by one, so that a bad row hurts only itself. `lingerMs` is for rows that nobody
+ * waits for: they gather for so long first.
  */
-export function flusher<In, Out = void>(write: WriteMany<In, Out>, rowsMax: number = ROWS_MAX): (row: In) => Promise<Out> {
+export function flusher<In, Out = void>(write: WriteMany<In, Out>, rowsMax: number = ROWS_MAX, lingerMs: number = 0): (row: In) => Promise<Out> {
   let waiting: Waiting<In, Out>[] = [];
   let busy = false;
 
@@ -47,6 +48,7 @@ export function flusher<In, Out = void>(write: WriteMany<In, Out>, rowsMax: numb
       waiting.push({ row, resolve, reject });
       if (busy) return;
       busy = true;
-      queueMicrotask(() => void run());
+      if (lingerMs > 0) setTimeout(() => void run(), lingerMs);
+      else queueMicrotask(() => void run());
     });
 }

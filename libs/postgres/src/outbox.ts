@@ -29,6 +29,8 @@ export function outboxJson(events: readonly OutgoingEvent[]): string {
 /** Publishes one event; resolves when the bus has it for good. */
 export type Publish = (event: Omit<OutgoingEvent, 'ref'>) => Promise<void>;
 
+const REMOVE_ROWS_MAX = 1000;
+const REMOVE_LINGER_MS = 50;
 const SWEEP_AGE_MS = 2000;
 const SWEEP_ROWS = 500;
 const SWEEP_EVERY_MS = 1000;
@@ -61,7 +63,7 @@ export class Relay {
     this.#remove = flusher<string>(async (ids) => {
       await options.db.query(removeStatement, [[...ids].sort()]);
       return ids.map(() => undefined);
-    });
+    }, REMOVE_ROWS_MAX, REMOVE_LINGER_MS);
     this.#sweepStatement = statement(
       `${schema}.outbox_sweep`,
       `update ${schema}.outbox o set claimed_until = now() + $2 * interval '1 ms'

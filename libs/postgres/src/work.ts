@@ -25,7 +25,8 @@ interface Holding {
 const POLL_MS = 1000;
 const CLAIM_PAUSE_MS = 2;
 const PRESSED_PAUSE_MS = 25;
-const PRESSED_ROWS = 8;
+const PRESSED_ROWS = 4;
+const ROWS_AT_ONCE = 32;
 const BACKLOG_EVERY = 5;
 const ARRIVAL_POLL_MS = 5;
 const ARRIVAL_MAX_MS = 2000;
@@ -62,10 +63,12 @@ export class Worker<Row extends Claimed> {
     this.wake();
   }
 
-  /** Slots for rows that a statement is about to write as claimed; none while others wait. Give back what was not used. */
+  /** Slots for rows that a statement is about to write as claimed. Give back what was not used. */
   reserve(wanted: number): number {
-    if (this.#refusing || this.#rowsWait || this.#timer === undefined || isPressed()) return 0;
-    const granted = Math.max(0, Math.min(wanted, this.#free()));
+    if (this.#refusing || this.#timer === undefined || isPressed()) return 0;
+    // Those that wait go first where slots are scarce; where they are not, they are claimed within milliseconds anyway.
+    if (this.#rowsWait && this.#free() < this.#options.slots / 2) return 0;
+    const granted = Math.max(0, Math.min(wanted, ROWS_AT_ONCE, this.#free()));
     this.#reserved += granted;
     return granted;
   }
@@ -133,7 +136,7 @@ export class Worker<Row extends Claimed> {
       do {
         this.#again = false;
         const pressed = isPressed();
-        const free = pressed ? Math.min(PRESSED_ROWS, this.#free()) : this.#free();
+        const free = Math.min(pressed ? PRESSED_ROWS : ROWS_AT_ONCE, this.#free());
         if (free <= 0 || !this.#kept || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
         const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));
