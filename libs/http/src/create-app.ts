@@ -5,7 +5,7 @@ import { type DynamicModule, type INestApplication, StandardSchemaSerializerInte
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
-import { type Logger, metrics, registry, requestBegan, requestEnded, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
+import { type Logger, metrics, registry, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
 import { type FastifyInstance, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
 import type { AppRequest } from './request.ts';
@@ -100,11 +100,6 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     spans.set(req, span);
     req.traceparent = span.traceparent;
     reply.header('x-request-id', req.id);
-    if (!req.routeOptions.url?.startsWith('/internal/')) {
-      requestBegan();
-      // Unlike the hook below this also happens when the client goes away first.
-      reply.raw.once('close', requestEnded);
-    }
     // The route, not the address as it was sent: that may be spelled with escapes.
     if (tokens && req.routeOptions.url?.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
       return done(new AppError('authentication_failed', { message: 'This route is for the other services only.' }));

@@ -1,4 +1,3 @@
-import { isPressed } from '@nightshift/runtime';
 import { backlogStatement, type Claimed, claimStatement, handBackStatement, keepStatement, type WorkTable } from './claim.ts';
 import { type Database, isInfrastructure } from './database.ts';
 
@@ -24,9 +23,6 @@ interface Holding {
 
 const POLL_MS = 1000;
 const CLAIM_PAUSE_MS = 2;
-const PRESSED_PAUSE_MS = 25;
-const PRESSED_ROWS = 4;
-const ROWS_AT_ONCE = 32;
 const BACKLOG_EVERY = 5;
 const ARRIVAL_POLL_MS = 5;
 const ARRIVAL_MAX_MS = 2000;
@@ -65,10 +61,10 @@ export class Worker<Row extends Claimed> {
 
   /** Slots for rows that a statement is about to write as claimed. Give back what was not used. */
   reserve(wanted: number): number {
-    if (this.#refusing || this.#timer === undefined || isPressed()) return 0;
+    if (this.#refusing || this.#timer === undefined) return 0;
     // Those that wait go first where slots are scarce; where they are not, they are claimed within milliseconds anyway.
     if (this.#rowsWait && this.#free() < this.#options.slots / 2) return 0;
-    const granted = Math.max(0, Math.min(wanted, ROWS_AT_ONCE, this.#free()));
+    const granted = Math.max(0, Math.min(wanted, this.#free()));
     this.#reserved += granted;
     return granted;
   }
@@ -89,13 +85,13 @@ export class Worker<Row extends Claimed> {
     this.#claimSoon();
   }
 
-  /** While rows are held a claim waits a moment, so that it is one statement for several; and longer while clients wait. */
+  /** While rows are held a claim waits a moment, so that it is one statement for several. */
   #claimSoon(): void {
     if (this.#held.size === 0) return void this.#claim();
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
       void this.#claim();
-    }, isPressed() ? PRESSED_PAUSE_MS : CLAIM_PAUSE_MS);
+    }, CLAIM_PAUSE_MS);
   }
 
   /** Aborts the row if this process holds it, because something outside has stopped it. */
@@ -135,13 +131,11 @@ export class Worker<Row extends Claimed> {
     try {
       do {
         this.#again = false;
-        const pressed = isPressed();
-        const free = Math.min(pressed ? PRESSED_ROWS : ROWS_AT_ONCE, this.#free());
+        const free = this.#free();
         if (free <= 0 || !this.#kept || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
         const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));
         for (const row of rows) this.#hold(row);
-        if (pressed && rows.length === free) return this.#claimSoon();
         if (rows.length === free) isWhole = this.#cursor === '';
         if (rows.length === free || this.#cursor !== '') this.#again = true;
         else if (!isWhole) this.#again = isWhole = true;

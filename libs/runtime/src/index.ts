@@ -5,7 +5,6 @@ export { createLog, flushLogPeriodically, type Logger, type LogOptions } from '.
 export { collectProcessMetrics, metrics, registry } from './metrics.ts';
 export { freePort, stablePort } from './ports.ts';
 export { isAlive, isGoneWithin, startOfProcess } from './process-of-pid.ts';
-export { isPressed, requestBegan, requestEnded } from './pressure.ts';
 export { type CheckResult, ReadinessChecks } from './readiness.ts';
 export { type Phase, PHASES, Shutdown, shutdownOnSignal } from './shutdown.ts';
 export { type StartedSpan, startSpan, startTracing, traceIdOf, traceparentFrom, withSpan } from './telemetry.ts';
