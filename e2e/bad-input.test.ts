@@ -25,7 +25,8 @@ describe.each(shapes)('%s answers bad input and changes nothing', (shape) => {
   afterEach(async () => {
     expect((await on.api.list()).body.runs).toEqual([]);
     expect((await on.api.usage()).body.total).toMatchObject({ runs: 0, inputTokens: 0, toolCalls: 0 });
-    expect(on.model.record().runs).toEqual([]);
+    // Requests of this file carry no script; a scripted one belongs to a run that an earlier file left behind.
+    expect(on.asked('').filter((body) => !JSON.stringify(body.messages).includes('[[run:'))).toEqual([]);
   });
 
   test.each([
