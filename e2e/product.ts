@@ -13,7 +13,7 @@ export type Shape = 'standalone' | 'cluster';
 export const shapes = (process.env['SHAPES'] ?? 'standalone,cluster').split(',') as Shape[];
 
 /** Short, so that a test sees a lease run out, and longer than a killed service takes to be there again on two busy cores. */
-export const leaseMs = 5000;
+export const leaseMs = 10_000;
 
 /**
  * What is known of a product that runs; it is kept in a file, because test files share products and not memory.
