@@ -117,9 +117,10 @@ export async function startKafka({ dataDir, port }: { dataDir: string; port?: nu
   writeFileSync(properties, Object.entries(all).map(([name, value]) => `${name}=${value}\n`).join(''));
   const logging = Object.entries(loggerSettings).map(([name, value]) => `-Dorg.slf4j.simpleLogger.${name}=${value}`);
   const jvm = [...jvmFlags, ...logging, '-cp', classpath];
-  const clusterId = randomBytes(16).toString('base64url');
   if (!existsSync(join(logs, 'meta.properties'))) {
-    await runCommand(java(), [...jvm, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties], { quiet: true });
+    // `=`, because one id in 64 starts with a dash and would be read as an option of its own.
+    const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`;
+    await runCommand(java(), [...jvm, 'kafka.tools.StorageTool', 'format', clusterId, '-c', properties], { quiet: true });
   }
   const address = `127.0.0.1:${own}`;
   return startServer({
