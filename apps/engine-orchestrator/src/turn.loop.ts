@@ -1,6 +1,6 @@
 import type { RunOutcome } from '@nightshift/contracts';
 import { type Hints, workChannel } from '@nightshift/run-stream';
-import { type Held, isInfrastructure, Worker, type WorkObserver } from '@nightshift/postgres';
+import { type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import type { Database } from '@nightshift/postgres';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
 import { backoffMs, newId } from '@nightshift/std';
@@ -29,7 +29,6 @@ export interface TurnLoopOptions {
 const ATTEMPTS_MAX = 5;
 const UPSTREAM_TRIES_MAX = 10;
 const UPSTREAM_BACKOFF = { firstMs: 500, maxMs: 30_000 };
-const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
 const STOP_CHANNEL = 'nightshift.stop';
 
 /** Makes turns: prompt → model → decide → commit, under a lease, as many as there are slots. */
@@ -50,6 +49,7 @@ export class TurnLoop {
       leaseMs: options.leaseMs,
       observer: options.observer,
       run: (session, held) => this.#run(session, held),
+      announce: () => options.hints.send(this.#channel, ''),
     });
   }
 
@@ -60,19 +60,8 @@ export class TurnLoop {
   }
 
   /** Runs a statement that makes sessions due, letting it claim as many as there are free slots; the rest is hinted at. */
-  async begin<Row extends ClaimedSession & { claimed: boolean }>(wanted: number, write: (granted: number) => Promise<Row[]>): Promise<Row[]> {
-    const granted = this.#worker.reserve(wanted);
-    let rows: Row[] = [];
-    try {
-      rows = await write(granted);
-    } finally {
-      this.#worker.start(rows.filter((row) => row.claimed), granted);
-    }
-    if (rows.some((row) => !row.claimed)) {
-      this.#worker.wake();
-      this.#options.hints.send(this.#channel, '');
-    }
-    return rows;
+  begin<Row extends ClaimedSession & { claimed: boolean }>(wanted: number, write: (granted: number) => Promise<Row[]>): Promise<Row[]> {
+    return this.#worker.begin(wanted, write);
   }
 
   /** Aborts the turn of a session that was stopped, wherever it runs. */
@@ -90,16 +79,16 @@ export class TurnLoop {
   }
 
   async #run(claimed: ClaimedSession, held: Held): Promise<void> {
-    if (!claimed.started) await this.#patiently(() => this.#options.sessions.started(startedEvent(claimed)), held);
+    if (!claimed.started) await patiently(() => this.#options.sessions.started(startedEvent(claimed)), held);
     if (claimed.pending > 0) return this.#askAgain(claimed, held);
     let session = claimed;
-    let journal = session.step === 0 ? [] : await this.#patiently(() => this.#options.sessions.journal(session.runId), held);
+    let journal = session.step === 0 ? [] : await patiently(() => this.#options.sessions.journal(session.runId), held);
     for (;;) {
       const end = await this.#turn(session, journal, held);
       if (!end) return;
       const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
       const events = turnEvents(session, end, new Date());
-      const committed = await this.#patiently(() => this.#options.sessions.commit({ session, end, next: onward, events }), held);
+      const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events }), held);
       if (!committed || onward !== 'turn') return;
       session = { ...session, step: session.step + 1, usage: end.usage, upstreamFailures: 0 };
       journal = [...journal, end.entry, ...end.results];
@@ -139,30 +128,18 @@ export class TurnLoop {
     if (!err.isRetryable || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(err.code, err.message, { upstreamStatus: err.status, tries: upstreamFailures }));
     metrics.retries.inc({ work: 'turn' });
     const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, upstreamFailures));
-    await this.#patiently(() => this.#options.sessions.putBack({ session, upstreamFailures, checkCount: session.checkCount, delayMs, events: [] }), held);
+    await patiently(() => this.#options.sessions.putBack({ session, upstreamFailures, checkCount: session.checkCount, delayMs, events: [] }), held);
     setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
     return undefined;
   }
 
   /** Tool results are overdue: their calls are commanded again, under the same ids. */
   async #askAgain(session: ClaimedSession, held: Held): Promise<void> {
-    const journal = await this.#patiently(() => this.#options.sessions.journal(session.runId), held);
+    const journal = await patiently(() => this.#options.sessions.journal(session.runId), held);
     const commands = missingCommands(session, journal);
     this.#options.log.warn({ ...idsOf(session), step: session.step, calls: commands.length, checkCount: session.checkCount }, 'tool results are overdue; asking again');
     const checkCount = session.checkCount + 1;
-    await this.#patiently(() => this.#options.sessions.putBack({ session, upstreamFailures: session.upstreamFailures, checkCount, delayMs: checkDelayMs(checkCount), events: callEvents(session, session.step - 1, commands) }), held);
-  }
-
-  /** A turn is dear: its commit waits for a database that is away, for as long as the session is ours. */
-  async #patiently<T>(work: () => Promise<T>, held: Held): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await work();
-      } catch (err) {
-        if (!isInfrastructure(err) || held.signal.aborted) throw err;
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, attempt)));
-      }
-    }
+    await patiently(() => this.#options.sessions.putBack({ session, upstreamFailures: session.upstreamFailures, checkCount, delayMs: checkDelayMs(checkCount), events: callEvents(session, session.step - 1, commands) }), held);
   }
 }
 
@@ -175,4 +152,3 @@ function giveUp(session: Session, outcome: RunOutcome): TurnEnd {
 function idsOf(session: Session): { runId: string; orgId: string; traceId: string | undefined } {
   return { runId: session.runId, orgId: session.orgId, traceId: session.traceparent === undefined ? undefined : traceIdOf(session.traceparent) };
 }
-

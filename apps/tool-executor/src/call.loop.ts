@@ -1,9 +1,9 @@
 import { type SealedFunctionTool, ToolCredentials, type ToolResult } from '@nightshift/contracts';
 import type { Egress } from '@nightshift/http';
-import { type Database, type Held, isInfrastructure, Worker, type WorkObserver } from '@nightshift/postgres';
+import { type Database, type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import { type Hints, workChannel } from '@nightshift/run-stream';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
-import { backoffMs, unseal, UnsealError } from '@nightshift/std';
+import { unseal, UnsealError } from '@nightshift/std';
 import { brokenOff, refusal } from './call.ts';
 import { CALLS } from './call.sql.ts';
 import type { CallStore, ClaimedCall } from './call.store.ts';
@@ -25,7 +25,6 @@ export interface CallLoopOptions {
 }
 
 const CANCEL_CHANNEL = 'nightshift.cancel';
-const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
 
 /** Makes tool calls under a lease, as many as there are slots. */
 export class CallLoop {
@@ -37,7 +36,7 @@ export class CallLoop {
     this.#options = options;
     this.#channel = workChannel('tool_call', options.pool);
     const { db, pool, slots, laneMax, leaseMs, observer } = options;
-    this.#worker = new Worker<ClaimedCall>({ db, table: CALLS, pool, slots, laneMax, leaseMs, observer, run: (call, held) => this.#run(call, held) });
+    this.#worker = new Worker<ClaimedCall>({ db, table: CALLS, pool, slots, laneMax, leaseMs, observer, run: (call, held) => this.#run(call, held), announce: () => options.hints.send(this.#channel, '') });
   }
 
   start(): void {
@@ -47,19 +46,8 @@ export class CallLoop {
   }
 
   /** Runs a statement that inserts calls, letting it claim as many as there are free slots; the rest is hinted at. */
-  async begin(wanted: number, write: (granted: number) => Promise<(ClaimedCall & { claimed: boolean })[]>): Promise<readonly ClaimedCall[]> {
-    const granted = this.#worker.reserve(wanted);
-    let rows: (ClaimedCall & { claimed: boolean })[] = [];
-    try {
-      rows = await write(granted);
-    } finally {
-      this.#worker.start(rows.filter((row) => row.claimed), granted);
-    }
-    if (rows.some((row) => !row.claimed)) {
-      this.#worker.wake();
-      this.#options.hints.send(this.#channel, '');
-    }
-    return rows;
+  begin(wanted: number, write: (granted: number) => Promise<(ClaimedCall & { claimed: boolean })[]>): Promise<readonly ClaimedCall[]> {
+    return this.#worker.begin(wanted, write);
   }
 
   /** Aborts a call that was canceled, wherever it runs. */
@@ -81,12 +69,13 @@ export class CallLoop {
     const ids = { runId: call.runId, orgId: call.orgId, callId: call.id, traceId: call.traceparent ? traceIdOf(call.traceparent) : undefined };
     let result: ToolResult | undefined;
     try {
-      result = refusal(call) ?? (await this.#call(call, held));
+      const made = refusal(call) ?? (await this.#call(call, held));
+      result = made;
       const durationMs = Math.round(performance.now() - startedAt);
-      const outcome = result.isError ? (result.errorCode ?? 'error') : 'ok';
+      const outcome = made.isError ? (made.errorCode ?? 'error') : 'ok';
       metrics.toolDuration.observe({ outcome }, durationMs / 1000);
-      await this.#commit(call, result, held);
-      this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: result.isError ? 'error' : 'ok', ...(result.errorCode !== undefined && { errorCode: result.errorCode }) }, 'tool call');
+      await patiently(() => this.#options.calls.commit({ call, result: made }), held);
+      this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: made.isError ? 'error' : 'ok', ...(made.errorCode !== undefined && { errorCode: made.errorCode }) }, 'tool call');
     } catch (err) {
       if (!held.signal.aborted) throw err;
       // The row may be handed back as if nothing had happened; who was canceled or replaced is fenced.
@@ -107,19 +96,6 @@ export class CallLoop {
     return withSpan('tool call', { parent: call.traceparent, kind: 'client', attributes }, (traceparent) =>
       callFunction(egress, { tool: opened, arguments: call.arguments, callId: call.id, attempt: call.attempts, traceparent, signal: held.signal, allow: call.egressAllow }),
     );
-  }
-
-  /** The effect has happened: its result waits for a database that is away, for as long as the call is ours. */
-  async #commit(call: ClaimedCall, result: ToolResult, held: Held): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await this.#options.calls.commit({ call, result });
-        return;
-      } catch (err) {
-        if (!isInfrastructure(err) || held.signal.aborted) throw err;
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, attempt)));
-      }
-    }
   }
 }
 

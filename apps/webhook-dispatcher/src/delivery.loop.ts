@@ -1,11 +1,10 @@
 import type { Egress } from '@nightshift/http';
-import { type Database, type Held, isInfrastructure, Worker, type WorkObserver } from '@nightshift/postgres';
+import { type Database, type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import { type Hints, workChannel } from '@nightshift/run-stream';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
-import { backoffMs } from '@nightshift/std';
 import { judge, type Verdict, workerLost } from './delivery.ts';
 import { DELIVERIES } from './delivery.sql.ts';
-import type { ClaimedDelivery, DeliveryStore, Ending, Written } from './delivery.store.ts';
+import type { ClaimedDelivery, DeliveryStore, Ending } from './delivery.store.ts';
 import { type AttemptOutcome, postDelivery } from './endpoint.client.ts';
 
 /** What the loop works with. */
@@ -27,7 +26,6 @@ export interface DeliveryLoopOptions {
 // Deliveries are shared by the organisations of all pools; lanes keep them apart.
 const POOL = 'shared';
 const CLAIMS_MAX = 5;
-const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
 // Beyond that the poll of the worker is precise enough.
 const TIMER_MS_MAX = 60_000;
 
@@ -95,7 +93,7 @@ export class DeliveryLoop {
 
   async #end(ending: Ending, held: Held): Promise<void> {
     const { delivery, verdict, attempt } = ending;
-    const { isOurs, laneWaits } = await this.#patiently(ending, held);
+    const { isOurs, laneWaits } = await patiently(() => this.#options.deliveries.commit(ending), held);
     this.#options.log.info(
       {
         ...idsOf(delivery),
@@ -115,18 +113,6 @@ export class DeliveryLoop {
   #retryLater({ delayMs }: Verdict): void {
     metrics.retries.inc({ work: 'delivery' });
     if (delayMs <= TIMER_MS_MAX) setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
-  }
-
-  /** The attempt was made: its record waits for a database that is away, for as long as the delivery is ours. */
-  async #patiently(ending: Ending, held: Held): Promise<Written> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await this.#options.deliveries.commit(ending);
-      } catch (err) {
-        if (!isInfrastructure(err) || held.signal.aborted) throw err;
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, tries)));
-      }
-    }
   }
 }
 

@@ -3,5 +3,5 @@ export { connect, type Database, isInfrastructure, type Statement, statement } f
 export { flusher, type WriteMany } from './flush.ts';
 export { migrate } from './migrate.ts';
 export { outboxCte, outboxEvent, outboxJson, type Publish, Relay } from './outbox.ts';
-export { type Held, Worker, type WorkObserver } from './work.ts';
+export { type Held, patiently, Worker, type WorkObserver } from './work.ts';
 export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';

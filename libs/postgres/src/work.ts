@@ -1,3 +1,4 @@
+import { backoffMs } from '@nightshift/std';
 import { backlogStatement, type Claimed, claimStatement, handBackStatement, keepStatement, type WorkTable } from './claim.ts';
 import { type Database, isInfrastructure } from './database.ts';
 
@@ -14,11 +15,42 @@ export interface Held {
   readonly signal: AbortSignal;
 }
 
+/** What a worker works on, and how. */
+export interface WorkerOptions<Row extends Claimed> {
+  readonly db: Database;
+  readonly table: WorkTable;
+  readonly pool: string;
+  /** Rows held at a time. */
+  readonly slots: number;
+  /** Of these, rows of one lane. */
+  readonly laneMax: number;
+  readonly leaseMs: number;
+  /** Does the effect and commits the outcome. */
+  readonly run: (row: Row, held: Held) => Promise<void>;
+  /** Tells other processes that rows are due which this one could not take. */
+  readonly announce?: () => void;
+  readonly observer: WorkObserver;
+}
+
 interface Holding {
   readonly epoch: number;
   readonly abort: AbortController;
   /** False when the work failed: nobody knows how far it got, so the claim counts as an attempt. */
   readonly done: Promise<boolean>;
+}
+
+const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
+
+/** For what is dear to repeat: waits for a database that is away, for as long as the row is held. */
+export async function patiently<T>(work: () => Promise<T>, held: Held): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (err) {
+      if (!isInfrastructure(err) || held.signal.aborted) throw err;
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, attempt)));
+    }
+  }
 }
 
 const POLL_MS = 1000;
@@ -34,7 +66,7 @@ const ARRIVAL_MAX_MS = 2000;
  */
 export class Worker<Row extends Claimed> {
   readonly #held = new Map<string, Holding>();
-  readonly #options: { db: Database; table: WorkTable; pool: string; slots: number; laneMax: number; leaseMs: number; run: (row: Row, held: Held) => Promise<void>; observer: WorkObserver };
+  readonly #options: WorkerOptions<Row>;
   readonly #statements;
   #reserved = 0;
   #cursor = '';
@@ -47,7 +79,7 @@ export class Worker<Row extends Claimed> {
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
 
-  constructor(options: { db: Database; table: WorkTable; pool: string; slots: number; laneMax: number; leaseMs: number; run: (row: Row, held: Held) => Promise<void>; observer: WorkObserver }) {
+  constructor(options: WorkerOptions<Row>) {
     this.#options = options;
     const { table } = options;
     this.#statements = { claim: claimStatement(table), keep: keepStatement(table), handBack: handBackStatement(table), backlog: backlogStatement(table) };
@@ -77,6 +109,22 @@ export class Worker<Row extends Claimed> {
   start(rows: readonly Row[], reserved: number): void {
     this.#reserved -= reserved;
     for (const row of rows) this.#hold(row);
+  }
+
+  /** Runs a statement that makes rows due, letting it claim as many as there are free slots; the rest is announced. */
+  async begin<Written extends Row & { readonly claimed: boolean }>(wanted: number, write: (granted: number) => Promise<Written[]>): Promise<Written[]> {
+    const granted = this.reserve(wanted);
+    let rows: Written[] = [];
+    try {
+      rows = await write(granted);
+    } finally {
+      this.start(rows.filter((row) => row.claimed), granted);
+    }
+    if (rows.some((row) => !row.claimed)) {
+      this.wake();
+      this.#options.announce?.();
+    }
+    return rows;
   }
 
   /** Says that due rows may be waiting. */
