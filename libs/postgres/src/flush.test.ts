@@ -26,16 +26,19 @@ describe('a flusher', () => {
     expect(await done).toBe(10);
   });
 
-  test('has at most one statement in flight, and puts what gathers meanwhile into the next', async () => {
+  test('has at most one statement in flight, and puts what gathers meanwhile and a moment longer into the next', async () => {
     const { statements, write } = gated();
     const put = flusher(write);
     const first = [put(1), put(2)];
     await settle();
-    const second = [put(3), put(4), put(5)];
+    const second = [put(3), put(4)];
     await settle();
     expect(statements.map(({ rows }) => rows)).toEqual([[1, 2]]);
     statements[0]!.end();
     expect(await Promise.all(first)).toEqual([10, 20]);
+    second.push(put(5));
+    expect(statements).toHaveLength(1);
+    while (statements.length === 1) await settle();
     expect(statements.map(({ rows }) => rows)).toEqual([[1, 2], [3, 4, 5]]);
     statements[1]!.end();
     expect(await Promise.all(second)).toEqual([30, 40, 50]);
