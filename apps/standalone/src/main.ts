@@ -1,15 +1,21 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildGateway, listenAdmin } from '@nightshift/gateway';
 import { portOf } from '@nightshift/http';
-import { claimFolder, collectProcessMetrics, createLog, flushLogPeriodically, loadConfig, localSecrets, Shutdown, shutdownOnSignal, startTracing } from '@nightshift/runtime';
+import { addMetrics, claimFolder, collectProcessMetrics, createLog, flushLogPeriodically, loadConfig, localSecrets, type LogOptions, Shutdown, shutdownOnSignal, startTracing } from '@nightshift/runtime';
+import { buildRuns } from '@nightshift/runs';
+import { must } from '@nightshift/std';
 import { banner } from './banner.ts';
 import { runPostgres } from './postgres.server.ts';
-import { compose } from './services.server.ts';
+import { type CompleteEnvironment, compose, type Facts } from './services.server.ts';
 import { StandaloneEnvironment } from './config.ts';
+import { RemoteBus } from './remote.bus.ts';
+import { checksOf, metricsOf, startWork } from './work.server.ts';
 
 const environment = loadConfig(StandaloneEnvironment, 'standalone');
 const dataDir = environment.DATA_DIR;
-const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') });
+const logOptions: LogOptions = { level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') };
+const log = createLog(logOptions);
 flushLogPeriodically(log);
 const shutdown = new Shutdown();
 shutdownOnSignal(shutdown, log, Math.max(environment.SHUTDOWN_GRACE_MS, environment.TURN_DRAIN_MS));
@@ -31,7 +37,23 @@ async function start(): Promise<void> {
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
   shutdown.add('close', 'tracing', startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
-  const { gateway, adminPort } = await compose(environment, secrets, environment.DATABASE_URL ?? (await runPostgres(join(dataDir, 'postgres'), log, shutdown)), log, shutdown);
+  const link = startWork(logOptions, log, shutdown);
+  const complete: CompleteEnvironment = {
+    ...environment,
+    ADMIN_TOKEN: environment.ADMIN_TOKEN ?? secrets.adminToken,
+    BOOTSTRAP_API_KEY: environment.BOOTSTRAP_API_KEY ?? secrets.apiKey,
+    SEAL_PUBLIC_KEY: environment.SEAL_PUBLIC_KEY ?? secrets.sealPublicKey,
+    SEAL_PRIVATE_KEY: environment.SEAL_PRIVATE_KEY ?? secrets.sealPrivateKey,
+  };
+  const databaseUrl = environment.DATABASE_URL ?? (await runPostgres(join(dataDir, 'postgres'), log, shutdown));
+  const facts: Facts = { environment: complete, databaseUrl, serviceTokens: secrets.serviceTokens };
+  const [edge] = await Promise.all([compose({ runs: buildRuns, gateway: buildGateway }, facts, { bus: new RemoteBus(link), link, log, shutdown }), link.call('build', facts)]);
+  edge.readiness.add(() => checksOf(link));
+  addMetrics(() => metricsOf(link));
+  await link.call('start');
+  const gateway = must(edge.services.get('gateway'), 'gateway');
+  await gateway.app.listen(environment.PORT, environment.HOST);
+  const adminPort = await listenAdmin(gateway, complete, edge.around('gateway'));
   const host = environment.HOST === '0.0.0.0' || environment.HOST === '::' ? '127.0.0.1' : environment.HOST;
   const ownKey = environment.BOOTSTRAP_API_KEY === undefined;
   process.stdout.write(

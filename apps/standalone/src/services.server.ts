@@ -1,30 +1,51 @@
-import { buildBilling } from '@nightshift/billing';
-import { buildEngineOrchestrator } from '@nightshift/engine-orchestrator';
-import { buildGateway, type GatewayEnvironment, listenAdmin } from '@nightshift/gateway';
-import { InternalClient, injectTransport } from '@nightshift/http';
-import { LocalBus } from '@nightshift/messaging';
-import { InProcessHints } from '@nightshift/run-stream';
-import { buildRuns } from '@nightshift/runs';
-import { type App, APPS, type LocalSecrets, type Logger, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
+import { InternalClient, type InternalTransport, injectTransport } from '@nightshift/http';
+import { type App, APPS, type Logger, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
+import type { Bus } from '@nightshift/messaging';
 import type { Service, Surroundings } from '@nightshift/service';
-import { buildToolExecutor } from '@nightshift/tool-executor';
-import { buildWebhookDispatcher } from '@nightshift/webhook-dispatcher';
+import { must } from '@nightshift/std';
 import type { StandaloneEnvironment } from './config.ts';
+import { LinkedHints } from './linked.hints.ts';
+import type { ThreadLink } from './thread.link.ts';
+
+/** The environment with all its secrets. */
+export type CompleteEnvironment = StandaloneEnvironment & Required<Pick<StandaloneEnvironment, 'ADMIN_TOKEN' | 'SEAL_PUBLIC_KEY' | 'SEAL_PRIVATE_KEY'>>;
+
+/** What both threads are told. */
+export interface Facts {
+  readonly environment: CompleteEnvironment;
+  readonly databaseUrl: string;
+  readonly serviceTokens: Readonly<Record<App, string>>;
+}
+
+/** How the services of one thread are built, in this order. */
+export type Builders = Partial<Record<App, (environment: CompleteEnvironment, around: Surroundings) => Promise<Service>>>;
+
+/** The services of one thread. */
+export interface Composed {
+  readonly services: ReadonlyMap<App, Service>;
+  readonly readiness: ReadinessChecks;
+  readonly around: (app: App) => Surroundings;
+}
 
 const CONNECTIONS_MAX = 8;
 
-/** Where the composed process listens. */
-export interface Composed {
-  readonly gateway: Service;
-  readonly adminPort: number;
+/** What a thread has to build its services with. */
+export interface Thread {
+  readonly bus: Bus;
+  /** To the other thread. */
+  readonly link: ThreadLink;
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
 }
 
-/** Builds every service in this process, over the in-process bus, and starts them in order. */
-export async function compose(environment: StandaloneEnvironment, secrets: LocalSecrets, databaseUrl: string, log: Logger, shutdown: Shutdown): Promise<Composed> {
-  const bus = new LocalBus();
-  const hints = new InProcessHints();
+/** Builds the services of this thread; those that only the other one has are reached over its link. */
+export async function compose(builders: Builders, { environment, databaseUrl, serviceTokens }: Facts, { bus, link, log, shutdown }: Thread): Promise<Composed> {
+  const hints = new LinkedHints(link);
   const readiness = new ReadinessChecks();
   const services = new Map<App, Service>();
+  const inject = (app: App): InternalTransport => injectTransport((request) => must(services.get(app), app).app.inject(request));
+  link.serve<{ app: App; request: Parameters<InternalTransport>[0] }>('request', ({ app, request }) => inject(app)(request));
+  const transport = (app: App): InternalTransport => (builders[app] ? inject(app) : (request) => link.call('request', { app, request }));
   const around = (service: App): Surroundings => ({
     log: log.child({ service }),
     bus,
@@ -35,35 +56,15 @@ export async function compose(environment: StandaloneEnvironment, secrets: Local
     connectionsMax: CONNECTIONS_MAX,
     pool: 'shared',
     onePool: 'shared',
-    serviceTokens: new Map(APPS.map((app) => [app, secrets.serviceTokens[app]])),
+    serviceTokens: new Map(APPS.map((app) => [app, serviceTokens[app]])),
     neighbours: [],
-    client: (app) => new InternalClient(injectTransport((request) => inject(services, app, request)), secrets.serviceTokens[service]),
+    client: (app) => new InternalClient(transport(app), serviceTokens[service], () => services.get(app)?.localRoutes),
   });
-  const withSecrets: StandaloneEnvironment & GatewayEnvironment & { SEAL_PRIVATE_KEY: string } = {
-    ...environment,
-    ADMIN_TOKEN: environment.ADMIN_TOKEN ?? secrets.adminToken,
-    BOOTSTRAP_API_KEY: environment.BOOTSTRAP_API_KEY ?? secrets.apiKey,
-    SEAL_PUBLIC_KEY: environment.SEAL_PUBLIC_KEY ?? secrets.sealPublicKey,
-    SEAL_PRIVATE_KEY: environment.SEAL_PRIVATE_KEY ?? secrets.sealPrivateKey,
-  };
   shutdown.add('refuse', 'readiness', () => readiness.drain());
-  services.set('runs', await buildRuns(withSecrets, around('runs')));
-  services.set('engine-orchestrator', await buildEngineOrchestrator(withSecrets, around('engine-orchestrator')));
-  services.set('tool-executor', await buildToolExecutor(withSecrets, around('tool-executor')));
-  services.set('webhook-dispatcher', await buildWebhookDispatcher(withSecrets, around('webhook-dispatcher')));
-  services.set('billing', await buildBilling(withSecrets, around('billing')));
-  const gateway = await buildGateway(withSecrets, around('gateway'));
-  services.set('gateway', gateway);
+  for (const app of APPS) {
+    const service = await builders[app]?.(environment, around(app));
+    if (service) services.set(app, service);
+  }
   for (const service of services.values()) await service.consume();
-  for (const service of services.values()) service.start();
-  await gateway.app.listen(environment.PORT, environment.HOST);
-  return { gateway, adminPort: await listenAdmin(gateway, withSecrets, around('gateway')) };
-}
-
-type Injected = Parameters<Parameters<typeof injectTransport>[0]>[0];
-
-function inject(services: ReadonlyMap<App, Service>, app: App, request: Injected): Promise<{ statusCode: number; payload: string }> {
-  const service = services.get(app);
-  if (!service) return Promise.reject(new Error(`${app} is not built yet`));
-  return service.app.inject(request);
+  return { services, readiness, around };
 }

@@ -5,7 +5,7 @@ import { type DynamicModule, type INestApplication, StandardSchemaSerializerInte
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
-import { type Logger, metrics, registry, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
+import { type Logger, metrics, metricsText, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
 import { type FastifyInstance, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
 import type { AppRequest } from './request.ts';
@@ -138,8 +138,8 @@ export function portOf(app: INestApplication): number {
 export async function serveMetrics(host: string, port: number): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') return void response.writeHead(404).end();
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+    metricsText().then(
+      ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
       (err: unknown) => response.writeHead(500).end(String(err)),
     );
   });

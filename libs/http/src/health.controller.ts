@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { ReadinessChecks, registry } from '@nightshift/runtime';
+import { metricsText, ReadinessChecks } from '@nightshift/runtime';
 import type { FastifyReply } from 'fastify';
 
 /** GET /health and GET /ready of every process. */
@@ -27,6 +27,7 @@ export class HealthController {
 export class MetricsController {
   @Get('metrics')
   async metrics(@Res() reply: FastifyReply): Promise<void> {
-    await reply.header('content-type', registry.contentType).send(await registry.metrics());
+    const { contentType, text } = await metricsText();
+    await reply.header('content-type', contentType).send(text);
   }
 }

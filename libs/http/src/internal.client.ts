@@ -15,18 +15,25 @@ export interface InternalRequest {
 /** How a request reaches another service: over HTTP, or by a call into the same process. */
 export type InternalTransport = (request: { method: InternalRequest['method']; path: string; headers: Record<string, string>; body?: string; once?: boolean }) => Promise<{ status: number; body: string }>;
 
+/** Routes that callers in the same process may take without HTTP, by method and path; each checks its body as over HTTP. */
+export type LocalRoutes = ReadonlyMap<string, (body: unknown) => Promise<unknown>>;
+
 /** Calls another service. Its errors arrive as the same `AppError`; one that cannot be reached is `service_unavailable`. */
 export class InternalClient {
   readonly #transport: InternalTransport;
   readonly #token: string;
+  readonly #local: () => LocalRoutes | undefined;
 
-  constructor(transport: InternalTransport, token: string) {
+  constructor(transport: InternalTransport, token: string, local: () => LocalRoutes | undefined = () => undefined) {
     this.#transport = transport;
     this.#token = token;
+    this.#local = local;
   }
 
   /** Sends one request and parses the answer with `schema`. Every internal route may be repeated safely. */
   async call<S extends z.ZodType>(request: InternalRequest, schema: S): Promise<z.infer<S>> {
+    const route = this.#local()?.get(`${request.method} ${request.path}`);
+    if (route) return schema.parse(await route(request.body));
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
     if (request.traceparent !== undefined) headers['traceparent'] = request.traceparent;
     if (request.body !== undefined) headers['content-type'] = 'application/json';

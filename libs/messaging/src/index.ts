@@ -1,4 +1,4 @@
-export { type Bus, EventRefused } from './bus.ts';
+export { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
 export { BusStrategy } from './bus.strategy.ts';
 export { Consumes } from './consumes.decorator.ts';
 export { DeadLetterStore } from './dead-letter.store.ts';

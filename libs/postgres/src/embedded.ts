@@ -50,6 +50,7 @@ const settings = {
   autovacuum: 'on',
   autovacuum_naptime: '5s',
   autovacuum_max_workers: 2,
+  autovacuum_vacuum_cost_delay: '5ms',
   idle_in_transaction_session_timeout: '60s',
   timezone: 'UTC',
   log_timezone: 'UTC',

@@ -2,7 +2,7 @@ export { claimFolder } from './claim-folder.ts';
 export { type ConfigResult, type ConfigSource, loadConfig, parseConfig } from './config.ts';
 export { type App, APPS, type LocalSecrets, localSecrets } from './local-secrets.ts';
 export { createLog, flushLogPeriodically, type Logger, type LogOptions } from './log.ts';
-export { collectProcessMetrics, metrics, registry } from './metrics.ts';
+export { addMetrics, collectProcessMetrics, metrics, type MetricsOfThread, metricsText, registry } from './metrics.ts';
 export { freePort, stablePort } from './ports.ts';
 export { isAlive, isGoneWithin, startOfProcess } from './process-of-pid.ts';
 export { type CheckResult, ReadinessChecks } from './readiness.ts';

@@ -14,7 +14,8 @@ export interface LogOptions {
 export function createLog(options: LogOptions): Logger {
   const base = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
   if (options.format === 'pretty') return pino(base, pretty({ sync: true, ignore: 'service', messageFormat: '{service} {msg}', translateTime: 'HH:MM:ss.l' }));
-  return pino(base, pino.destination({ dest: 1, minLength: 4096, sync: true }));
+  // Threads write to one stdout: what is at most 4 KB long goes into a pipe as a whole (PIPE_BUF).
+  return pino(base, pino.destination({ dest: 1, minLength: 2048, sync: true }));
 }
 
 /** Writes buffered lines at least every second and at exit. */

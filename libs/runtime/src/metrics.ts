@@ -1,7 +1,23 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** The metrics of this process, in Prometheus' text form at GET /metrics. */
+/** The metrics of this thread. */
 export const registry = new Registry();
+
+/** The metrics of a thread, as they travel to the one that serves them. */
+export type MetricsOfThread = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+const others: (() => Promise<MetricsOfThread>)[] = [];
+
+/** Adds another thread of this process. */
+export function addMetrics(read: () => Promise<MetricsOfThread>): void {
+  others.push(read);
+}
+
+/** The metrics of this process in Prometheus' text form, for GET /metrics. */
+export async function metricsText(): Promise<{ contentType: string; text: string }> {
+  const threads = await Promise.all([registry.getMetricsAsJSON(), ...others.map((read) => read())]);
+  return { contentType: registry.contentType, text: await AggregatorRegistry.aggregate(threads).metrics() };
+}
 
 /** Adds CPU, memory and event-loop metrics of the process; once per process. */
 export function collectProcessMetrics(): void {

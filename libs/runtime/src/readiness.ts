@@ -21,9 +21,14 @@ export class ReadinessChecks {
     return this.#draining;
   }
 
+  /** What every check says. */
+  async results(): Promise<CheckResult[]> {
+    return (await Promise.all(this.#checks.map((check) => check()))).flat();
+  }
+
   async read(): Promise<Readiness> {
     if (this.#draining) return { status: 'unready', reasons: ['draining'] };
-    const results = (await Promise.all(this.#checks.map((check) => check()))).flat();
+    const results = await this.results();
     const reasons = [...new Set(results.flatMap((result) => (result.state === 'unready' ? [result.reason] : [])))];
     const missing = [...new Set(results.flatMap((result) => (result.state === 'degraded' ? [result.missing] : [])))].sort();
     if (reasons.length > 0) return { status: 'unready', reasons, ...(missing.length > 0 && { missing }) };

@@ -18,10 +18,11 @@ export class Shutdown {
   readonly #steps: Step[] = [];
   readonly #hurry = new AbortController();
   #running: Promise<void> | undefined;
+  #started = false;
 
   /** True from the moment a shutdown was asked for. */
   get started(): boolean {
-    return this.#running !== undefined;
+    return this.#started;
   }
 
   add(phase: Phase, name: string, run: Step['run']): void {
@@ -31,27 +32,36 @@ export class Shutdown {
   /** Runs all steps once; asking again while it runs skips the waiting. */
   run(log: Logger, graceMs: number): Promise<void> {
     if (this.#running) {
-      this.#hurry.abort();
+      this.hurry();
       return this.#running;
     }
-    const timer = setTimeout(() => this.#hurry.abort(), graceMs);
+    const timer = setTimeout(() => this.hurry(), graceMs);
     this.#running = this.#runPhases(log).finally(() => clearTimeout(timer));
     return this.#running;
   }
 
+  /** No step waits any longer. */
+  hurry(): void {
+    this.#hurry.abort();
+  }
+
   async #runPhases(log: Logger): Promise<void> {
-    for (const phase of PHASES) {
-      const steps = this.#steps.filter((step) => step.phase === phase);
-      await Promise.all(
-        steps.map(async (step) => {
-          try {
-            await step.run(this.#hurry.signal);
-          } catch (err) {
-            log.error({ err, phase, step: step.name }, 'shutdown step failed');
-          }
-        }),
-      );
-    }
+    for (const phase of PHASES) await this.runPhase(phase, log);
+  }
+
+  /** Runs the steps of one phase, where another thread decides when. */
+  async runPhase(phase: Phase, log: Logger): Promise<void> {
+    this.#started = true;
+    const steps = this.#steps.filter((step) => step.phase === phase);
+    await Promise.all(
+      steps.map(async (step) => {
+        try {
+          await step.run(this.#hurry.signal);
+        } catch (err) {
+          log.error({ err, phase, step: step.name }, 'shutdown step failed');
+        }
+      }),
+    );
   }
 }
 

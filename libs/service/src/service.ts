@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { DynamicModule } from '@nestjs/common';
 import { type OutgoingEvent, topicName } from '@nightshift/contracts';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createApp } from '@nightshift/http';
+import { createApp, type LocalRoutes } from '@nightshift/http';
 import { BusStrategy, DeadLetterStore, EventRefused } from '@nightshift/messaging';
 import { connect, type Database, isInfrastructure, migrate, Relay, statement } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
@@ -25,6 +25,7 @@ export interface Service {
   readonly name: string;
   readonly app: NestFastifyApplication;
   readonly log: Logger;
+  readonly localRoutes: LocalRoutes;
   /** Begins to consume. */
   consume(): Promise<void>;
   /** Begins to publish and to work. */
@@ -43,6 +44,8 @@ export interface ServiceOptions {
   /** False for a service that only consumes: its schema has no outbox. By default whoever is on the bus publishes. */
   readonly publishes?: boolean;
   readonly module: (parts: Parts) => DynamicModule;
+  /** Its hottest routes, for callers in the same process. */
+  readonly localRoutes?: (app: NestFastifyApplication) => LocalRoutes;
   /** Adds routes and hooks of its own. */
   readonly beforeInit?: (app: NestFastifyApplication) => void;
 }
@@ -88,6 +91,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
     name,
     app,
     log,
+    localRoutes: options.localRoutes?.(app) ?? new Map(),
     consume: async () => void (await app.startAllMicroservices()),
     start: () => {
       if (publishes) relay.start();

@@ -7,14 +7,23 @@ const POOL_BYTES = 4096;
 let pool = randomBytes(POOL_BYTES);
 let used = 0;
 
-/** A new id: prefix, underscore, UUIDv7 without dashes (RFC 9562 §5.7), so ids sort by the millisecond they were made in. */
-export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
-  if (used + 10 > POOL_BYTES) {
+/** Fresh random bytes as lower-case hexadecimal digits; `count` up to 4096. */
+export function randomHex(count: number): string {
+  return take(count).toString('hex');
+}
+
+function take(count: number): Buffer {
+  if (used + count > POOL_BYTES) {
     pool = randomBytes(POOL_BYTES);
     used = 0;
   }
-  const random = Buffer.from(pool.subarray(used, used + 10));
-  used += 10;
+  used += count;
+  return Buffer.from(pool.subarray(used - count, used));
+}
+
+/** A new id: prefix, underscore, UUIDv7 without dashes (RFC 9562 §5.7), so ids sort by the millisecond they were made in. */
+export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
+  const random = take(10);
   random[0] = (random[0]! & 0x0f) | 0x70;
   random[2] = (random[2]! & 0x3f) | 0x80;
   return `${prefix}_${nowMs.toString(16).padStart(12, '0')}${random.toString('hex')}`;

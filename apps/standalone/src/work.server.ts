@@ -1,0 +1,36 @@
+import { Worker } from 'node:worker_threads';
+import { type CheckResult, type Logger, type LogOptions, type MetricsOfThread, type Phase, type Shutdown } from '@nightshift/runtime';
+import { ThreadLink } from './thread.link.ts';
+
+const PHASES_OF_WORK: readonly Phase[] = ['refuse', 'drain', 'flush', 'close'];
+
+/** Starts the thread that works. The process ends when it does; a shutdown goes through both threads phase by phase. */
+export function startWork(options: LogOptions, log: Logger, shutdown: Shutdown): ThreadLink {
+  const worker = new Worker(new URL('./work.thread.js', import.meta.url), { workerData: options });
+  const fail = (err: unknown): void => {
+    log.fatal({ err }, 'the thread that works has ended');
+    log.flush();
+    process.exit(1);
+  };
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(new Error(`exit code ${code}`)));
+  const link = new ThreadLink(worker);
+  for (const phase of PHASES_OF_WORK) {
+    shutdown.add(phase, 'the thread that works', (hurry) => {
+      if (hurry.aborted) link.tell('hurry');
+      else hurry.addEventListener('abort', () => link.tell('hurry'), { once: true });
+      return link.call('shutdown', phase);
+    });
+  }
+  return link;
+}
+
+/** What the working thread says of itself. */
+export function checksOf(link: ThreadLink): Promise<CheckResult[]> {
+  return link.call('readiness');
+}
+
+/** The working thread's metrics. */
+export function metricsOf(link: ThreadLink): Promise<MetricsOfThread> {
+  return link.call('metrics');
+}
