@@ -62,26 +62,26 @@ describe('the bus of one process', () => {
   test('puts what gathers while batches run into the next one', async () => {
     const bus = new LocalBus();
     const one = await consumer(bus);
-    for (const key of ['a', 'b', 'c', 'd']) {
+    for (const key of ['a', 'b']) {
       void bus.publish(event(key));
       await settle();
     }
     const later = ['e', 'f', 'g'].map((key) => bus.publish(event(key)));
     await settle();
-    expect(one.keys()).toEqual([['a'], ['b'], ['c'], ['d']]);
-    one.batches[2]!.end();
+    expect(one.keys()).toEqual([['a'], ['b']]);
+    one.batches[1]!.end();
     await settle();
     expect(one.keys().at(-1)).toEqual(['e', 'f', 'g']);
     for (const { end } of one.batches) end();
     await Promise.all(later);
-    expect(one.batches).toHaveLength(5);
+    expect(one.batches).toHaveLength(3);
   });
 
   test('ends in order: what waits is refused, what runs is waited for, and nothing new is taken', async () => {
     const bus = new LocalBus();
     const one = await consumer(bus);
     const running: Promise<unknown>[] = [];
-    for (const key of ['a', 'b', 'c', 'd']) {
+    for (const key of ['a', 'b']) {
       running.push(bus.publish(event(key)));
       await settle();
     }
@@ -94,6 +94,6 @@ describe('the bus of one process', () => {
     expect([closed, one.batches[0]!.signal.aborted]).toEqual([false, true]);
     for (const { end } of one.batches) end();
     await Promise.all([closing, ...running]);
-    expect([closed, one.batches.length]).toEqual([true, 4]);
+    expect([closed, one.batches.length]).toEqual([true, 2]);
   });
 });

@@ -10,7 +10,7 @@ interface Waiting {
 }
 
 const BATCH_MAX = 256;
-const PARALLEL_BATCHES = 4;
+const PARALLEL_BATCHES = 2;
 
 /** The bus of one process: an event is acknowledged when every consumer of its topic has committed it. */
 export class LocalBus implements Bus {
