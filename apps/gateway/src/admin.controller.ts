@@ -1,8 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { type ApiKey, CreatedKey, CreateKey, CreateOrg, KeyList, Org, OrgList, UpdateOrg } from '@nightshift/contracts';
-import { Returns } from '@nightshift/http';
 import { AdminGuard } from './admin.guard.ts';
+import { Answers } from './answers.decorator.ts';
 import { KeyStore } from './key.store.ts';
 import { OrgStore } from './org.store.ts';
 
@@ -17,37 +17,37 @@ export class AdminController {
   ) {}
 
   @Post('orgs')
-  @Returns(201, Org)
+  @Answers(201, Org)
   createOrg(@Body({ schema: CreateOrg }) org: CreateOrg): Promise<Org> {
     return this.orgs.create(org);
   }
 
   @Get('orgs')
-  @Returns(200, OrgList)
+  @Answers(200, OrgList)
   async listOrgs(): Promise<{ orgs: Org[] }> {
     return { orgs: await this.orgs.list() };
   }
 
   @Get('orgs/:id')
-  @Returns(200, Org)
+  @Answers(200, Org)
   getOrg(@Param('id') id: string): Promise<Org> {
     return this.orgs.get(id);
   }
 
   @Patch('orgs/:id')
-  @Returns(200, Org)
+  @Answers(200, Org)
   updateOrg(@Param('id') id: string, @Body({ schema: UpdateOrg }) changes: UpdateOrg): Promise<Org> {
     return this.orgs.update(id, changes);
   }
 
   @Post('orgs/:id/keys')
-  @Returns(201, CreatedKey)
+  @Answers(201, CreatedKey)
   createKey(@Param('id') id: string, @Body({ schema: CreateKey }) key: CreateKey): Promise<ApiKey & { key: string }> {
     return this.keys.create(id, key);
   }
 
   @Get('orgs/:id/keys')
-  @Returns(200, KeyList)
+  @Answers(200, KeyList)
   async listKeys(@Param('id') id: string): Promise<{ keys: ApiKey[] }> {
     await this.orgs.get(id);
     return { keys: await this.keys.list(id) };

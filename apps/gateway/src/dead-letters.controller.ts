@@ -1,8 +1,9 @@
 import { Body, Controller, Get, Inject, Post, Query, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { AppError, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from '@nightshift/contracts';
-import { type InternalClient, Returns } from '@nightshift/http';
+import { type InternalClient } from '@nightshift/http';
 import { AdminGuard } from './admin.guard.ts';
+import { Answers } from './answers.decorator.ts';
 
 /** The injection token of the clients of the services that consume, by name. */
 export const CONSUMER_CLIENTS = Symbol('clients of the consuming services');
@@ -16,7 +17,7 @@ export class DeadLettersController {
 
   /** The services' lists one after the other; the cursor names the service to go on with. */
   @Get()
-  @Returns(200, DeadLetterList)
+  @Answers(200, DeadLetterList)
   async list(@Query({ schema: ListDeadLetters }) { service, topic, cursor }: ListDeadLetters): Promise<DeadLetterList> {
     const names = this.#services(service);
     const [from, within] = cursor === undefined ? [names[0], undefined] : (cursor.split('|') as [string, string | undefined]);
@@ -32,13 +33,13 @@ export class DeadLettersController {
   }
 
   @Post('redrive')
-  @Returns(200, DeadLetterCount)
+  @Answers(200, DeadLetterCount)
   redrive(@Body({ schema: DeadLetterCommand }) command: DeadLetterCommand): Promise<DeadLetterCount> {
     return this.#everywhere('redrive', command);
   }
 
   @Post('drop')
-  @Returns(200, DeadLetterCount)
+  @Answers(200, DeadLetterCount)
   drop(@Body({ schema: DeadLetterCommand }) command: DeadLetterCommand): Promise<DeadLetterCount> {
     return this.#everywhere('drop', command);
   }

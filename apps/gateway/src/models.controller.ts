@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { ModelList } from '@nightshift/contracts';
-import { Returns } from '@nightshift/http';
+import { Answers } from './answers.decorator.ts';
 import { AuthGuard } from './auth.guard.ts';
 import { Settings } from './settings.ts';
 
@@ -16,7 +16,7 @@ export class ModelsController {
   constructor(@Inject(Settings) private readonly settings: Settings) {}
 
   @Get()
-  @Returns(200, ModelList)
+  @Answers(200, ModelList)
   list(): ModelList {
     const data = this.settings.engines.map(({ id, prices, limits }) => ({
       id,

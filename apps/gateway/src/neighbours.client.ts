@@ -10,7 +10,7 @@ export async function checkNeighbour(name: App, client: InternalClient): Promise
     const degraded = missing.map((what): CheckResult => ({ state: 'degraded', missing: what }));
     if (status !== 'unready') return degraded;
     return [...degraded, isVital ? { state: 'unready', reason: `${name}: ${reasons.join('; ')}` } : { state: 'degraded', missing: name }];
-  } catch (err) {
-    return [isVital ? { state: 'unready', reason: `${name} cannot be reached: ${err instanceof Error ? err.message : String(err)}` } : { state: 'degraded', missing: name }];
+  } catch {
+    return [isVital ? { state: 'unready', reason: `${name} cannot be reached` } : { state: 'degraded', missing: name }];
   }
 }

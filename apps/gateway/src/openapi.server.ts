@@ -9,6 +9,8 @@ import { z } from 'zod';
 import { AppModule } from './app.module.ts';
 import { GatewayEnvironment } from './config.ts';
 
+const FOR_OPERATORS = ['/health', '/ready', '/metrics'];
+
 /** The API's document, generated from the routes and their schemas. */
 export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
   const settings = new DocumentBuilder()
@@ -19,6 +21,7 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addBearerAuth()
     .build();
   const document = SwaggerModule.createDocument(app, settings);
+  for (const path of FOR_OPERATORS) Reflect.deleteProperty(document.paths, path);
   // A schema with a name is described as a reference to itself, beside its definition.
   const { $defs } = z.toJSONSchema(ErrorBody) as { $defs?: Record<string, object> };
   document.components = { ...document.components, schemas: { ...document.components?.schemas, Error: must($defs?.['Error'], 'schema of errors') } };

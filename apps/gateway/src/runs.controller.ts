@@ -1,10 +1,11 @@
 import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
 import { AppError, CreateRun, findEngine, ListRuns, RunAccepted, RunList, RunView } from '@nightshift/contracts';
-import { type AppRequest, assertPublicUrl, EgressError, Returns } from '@nightshift/http';
+import { type AppRequest, assertPublicUrl, EgressError } from '@nightshift/http';
 import { newId } from '@nightshift/std';
 import type { FastifyReply } from 'fastify';
 import { admit, encodingOf, idempotencyOf } from './admission.ts';
+import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 import { RunsClient } from './runs.client.ts';
@@ -23,7 +24,7 @@ export class RunsController {
 
   @Post()
   @Needs('runs:write')
-  @Returns(202, RunAccepted)
+  @Answers(202, RunAccepted)
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'At most 255 characters. The same key and body within 24 hours give the first reply again.' })
   @ApiHeader({ name: 'X-Answer-Encoding', required: false, description: 'object or string: how result.answer is given with an answerFormat.' })
   async create(@Body({ schema: CreateRun }) body: CreateRun, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RunAccepted> {
@@ -39,21 +40,21 @@ export class RunsController {
 
   @Get()
   @Needs('runs:read')
-  @Returns(200, RunList)
+  @Answers(200, RunList)
   list(@Query({ schema: ListRuns }) query: ListRuns, @CallerOf() caller: Caller): Promise<RunList> {
     return this.runs.list(caller.orgId, query);
   }
 
   @Get(':runId')
   @Needs('runs:read')
-  @Returns(200, RunView)
+  @Answers(200, RunView)
   get(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.get(runId, caller.orgId, encodingOf(encoding));
   }
 
   @Post(':runId/cancel')
   @Needs('runs:write')
-  @Returns(200, RunView)
+  @Answers(200, RunView)
   cancel(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.cancel(runId, caller.orgId, encodingOf(encoding));
   }

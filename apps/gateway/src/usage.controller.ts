@@ -1,7 +1,8 @@
 import { Controller, Get, Inject, Query, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { UsageQuery, UsageReport } from '@nightshift/contracts';
-import { type InternalClient, Returns } from '@nightshift/http';
+import { type InternalClient } from '@nightshift/http';
+import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 
@@ -18,7 +19,7 @@ export class UsageController {
 
   @Get()
   @Needs('usage:read')
-  @Returns(200, UsageReport)
+  @Answers(200, UsageReport)
   report(@Query({ schema: UsageQuery }) query: UsageQuery, @CallerOf() caller: Caller): Promise<UsageReport> {
     return this.billing.call({ method: 'GET', path: `/internal/usage?${new URLSearchParams({ orgId: caller.orgId, ...query }).toString()}` }, UsageReport);
   }

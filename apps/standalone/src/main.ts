@@ -36,7 +36,7 @@ async function start(): Promise<void> {
   process.once('exit', () => rmSync(join(dataDir, 'standalone.pid'), { force: true }));
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
-  shutdown.add('close', 'tracing', startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
+  shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
   const link = startWork(logOptions, log, shutdown);
   const complete: CompleteEnvironment = {
     ...environment,

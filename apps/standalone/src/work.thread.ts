@@ -25,7 +25,7 @@ stepBack();
 link.serve<BusEvent>('publish', (event) => bus.publish(event));
 link.serve<Facts>('build', async (facts) => {
   const { environment } = facts;
-  shutdown.add('close', 'tracing', startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
+  shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
   composed = await compose(
     { runs: buildRuns, 'engine-orchestrator': buildEngineOrchestrator, 'tool-executor': buildToolExecutor, 'webhook-dispatcher': buildWebhookDispatcher, billing: buildBilling },
     facts,

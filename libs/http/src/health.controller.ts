@@ -1,10 +1,8 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import { metricsText, ReadinessChecks } from '@nightshift/runtime';
 import type { FastifyReply } from 'fastify';
 
 /** GET /health and GET /ready of every process. */
-@ApiExcludeController()
 @Controller()
 export class HealthController {
   constructor(@Inject(ReadinessChecks) private readonly readiness: ReadinessChecks) {}
@@ -22,7 +20,6 @@ export class HealthController {
 }
 
 /** GET /metrics, where a process has no port of its own for it. */
-@ApiExcludeController()
 @Controller()
 export class MetricsController {
   @Get('metrics')

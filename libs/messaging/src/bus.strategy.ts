@@ -73,7 +73,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   #notePause(topic: string, err: unknown): void {
-    const trouble = err === undefined ? undefined : `postgres: ${err instanceof Error ? err.message : String(err)}`;
+    const trouble = err === undefined ? undefined : err instanceof AppError ? 'another service' : isInfrastructure(err) ? 'postgres' : 'a newer release';
     if ((trouble === undefined) !== (this.#trouble === undefined)) {
       this.#options.log.warn({ topic, err, paused: trouble !== undefined }, trouble ? 'consumer waits for its infrastructure' : 'consumer goes on');
       metrics.consumerPaused.set({ service: this.#options.service }, trouble ? 1 : 0);

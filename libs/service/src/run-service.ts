@@ -6,7 +6,7 @@ import { clusterSurroundings, type Surroundings } from './surroundings.ts';
 
 /** Runs one service as a process of its own: builds it, listens, consumes, works, and ends in order on a signal. */
 export async function runService(app: App, environment: ClusterEnvironment, build: (around: Surroundings) => Promise<Service>, options: { graceMs?: number; listen?: (service: Service, around: Surroundings) => Promise<void> } = {}): Promise<void> {
-  const around = clusterSurroundings(app, environment);
+  const around = await clusterSurroundings(app, environment);
   shutdownOnSignal(around.shutdown, around.log, options.graceMs ?? environment.SHUTDOWN_GRACE_MS);
   collectProcessMetrics();
   const { HOST: host, PORT: port } = environment;

@@ -81,7 +81,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   options.beforeInit?.(app);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
-  around.readiness.add(() => databaseCheck(db));
+  around.readiness.add(() => databaseCheck(db, log));
   around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
   around.shutdown.add('close', `${name} app`, async () => {
     await app.close();
@@ -117,12 +117,13 @@ async function migrateWhenReachable(options: ServiceOptions, around: Surrounding
   }
 }
 
-async function databaseCheck(db: Database): Promise<{ state: 'unready'; reason: string }[]> {
+async function databaseCheck(db: Database, log: Logger): Promise<{ state: 'unready'; reason: string }[]> {
   try {
     await db.query(PING);
     return [];
   } catch (err) {
-    return [{ state: 'unready', reason: `database: ${err instanceof Error ? err.message : String(err)}` }];
+    log.debug({ err }, 'the database does not answer');
+    return [{ state: 'unready', reason: 'the database does not answer' }];
   }
 }
 

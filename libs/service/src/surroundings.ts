@@ -29,7 +29,7 @@ export interface Surroundings {
 const CONNECTIONS_MAX = 12;
 
 /** The surroundings of a service in the cluster shape. */
-export function clusterSurroundings(app: App, environment: ClusterEnvironment): Surroundings {
+export async function clusterSurroundings(app: App, environment: ClusterEnvironment): Promise<Surroundings> {
   const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') }).child({ service: app });
   flushLogPeriodically(log);
   const shutdown = new Shutdown();
@@ -44,7 +44,7 @@ export function clusterSurroundings(app: App, environment: ClusterEnvironment): 
   });
   const hints = new RedisHints({ url: environment.REDIS_URL, log });
   readiness.add(() => [...bus.health(), ...hints.health()]);
-  const stopTracing = startTracing(app, environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  const stopTracing = await startTracing(app, environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT);
   shutdown.add('refuse', 'readiness', () => readiness.drain());
   shutdown.add('close', 'bus', () => bus.close());
   shutdown.add('close', 'hints', () => hints.close());
