@@ -21,6 +21,8 @@ export const StandaloneEnvironment = z.object({
   ...WebhookEnvironment.shape,
   ...GatewayEnvironment.shape,
   ...ProcessEnvironment.shape,
+  // The gateway looks only whether there is one.
+  UPSTREAM_BASE_URL: EngineEnvironment.shape.UPSTREAM_BASE_URL,
   ADMIN_TOKEN: GatewayEnvironment.shape.ADMIN_TOKEN.optional(),
   SEAL_PUBLIC_KEY: GatewayEnvironment.shape.SEAL_PUBLIC_KEY.optional(),
   SEAL_PRIVATE_KEY: ToolEnvironment.shape.SEAL_PRIVATE_KEY.optional(),

@@ -23,9 +23,10 @@ shutdownOnSignal(shutdown, log, Math.max(environment.SHUTDOWN_GRACE_MS, environm
 try {
   await start();
 } catch (err) {
-  process.stderr.write(`nightshift: ${explain(err)}\n`);
   log.debug({ err }, 'start failed');
   await shutdown.run(log, 0);
+  log.flush();
+  process.stderr.write(`nightshift: ${explain(err)}\n`);
   process.exit(1);
 }
 
