@@ -1,4 +1,4 @@
-import { InternalCreateRun } from '@nightshift/contracts';
+import { AppError, InternalCreateRun } from '@nightshift/contracts';
 import { buildService, type Service, type Surroundings } from '@nightshift/service';
 import { AppModule } from './app.module.ts';
 import { RunsEnvironment } from './config.ts';
@@ -16,8 +16,14 @@ export function buildRuns(environment: RunsEnvironment, around: Surroundings): P
       migrations,
       onBus: true,
       module: (parts) => AppModule.of(environment, around, parts),
-      localRoutes: (app) => new Map([['POST /internal/runs', (body) => app.get(RunsController).create(InternalCreateRun.parse(body))]]),
+      localRoutes: (app) => new Map([['POST /internal/runs', (body) => app.get(RunsController).create(checked(body))]]),
     },
     around,
   );
+}
+
+function checked(body: unknown): InternalCreateRun {
+  const parsed = InternalCreateRun.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new AppError('invalid_request', { message: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).slice(0, 5).join('; ') });
 }

@@ -36,7 +36,7 @@ export class RunStore {
     if (created || !run.idempotency) return { runId: run.runId, replayed: false };
     const { route, key, bodyHash } = run.idempotency;
     const [holder] = await this.#db.query<{ runId: string; bodyHash: string }>(FIND_KEY, [run.orgId, route, key]);
-    if (!holder) throw new AppError('service_unavailable', { message: 'The idempotency key was being released; try again.' });
+    if (!holder) throw new AppError('service_unavailable', { message: 'The idempotency key was being released; try again.', headers: { 'retry-after': '1' } });
     if (holder.bodyHash !== bodyHash) throw new AppError('conflict');
     return { runId: holder.runId, replayed: holder.runId !== run.runId };
   }

@@ -18,12 +18,14 @@ const logOptions: LogOptions = { level: environment.LOG_LEVEL, format: environme
 const log = createLog(logOptions);
 flushLogPeriodically(log);
 const shutdown = new Shutdown();
+const STOP_MS = 10_000;
 shutdownOnSignal(shutdown, log, Math.max(environment.SHUTDOWN_GRACE_MS, environment.TURN_DRAIN_MS));
 
 try {
   await start();
 } catch (err) {
   log.debug({ err }, 'start failed');
+  setTimeout(() => process.exit(1), STOP_MS);
   await shutdown.run(log, 0);
   log.flush();
   process.stderr.write(`nightshift: ${explain(err)}\n`);

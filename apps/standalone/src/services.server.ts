@@ -1,10 +1,11 @@
+import { AppError } from '@nightshift/contracts';
 import { InternalClient, type InternalTransport, injectTransport } from '@nightshift/http';
 import { type App, APPS, type Logger, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
 import type { Bus } from '@nightshift/messaging';
 import type { Service, Surroundings } from '@nightshift/service';
+import { InProcessHints } from '@nightshift/run-stream';
 import { must } from '@nightshift/std';
 import type { StandaloneEnvironment } from './config.ts';
-import { LinkedHints } from './linked.hints.ts';
 import type { ThreadLink } from './thread.link.ts';
 
 /** The environment with all its secrets. */
@@ -38,14 +39,18 @@ export interface Thread {
   readonly shutdown: Shutdown;
 }
 
+const away = (cause: unknown): never => {
+  throw new AppError('service_unavailable', { cause, headers: { 'retry-after': '1' } });
+};
+
 /** Builds the services of this thread; those that only the other one has are reached over its link. */
 export async function compose(builders: Builders, { environment, databaseUrl, serviceTokens }: Facts, { bus, link, log, shutdown }: Thread): Promise<Composed> {
-  const hints = new LinkedHints(link);
+  const hints = new InProcessHints();
   const readiness = new ReadinessChecks();
   const services = new Map<App, Service>();
   const inject = (app: App): InternalTransport => injectTransport((request) => must(services.get(app), app).app.inject(request));
   link.serve<{ app: App; request: Parameters<InternalTransport>[0] }>('request', ({ app, request }) => inject(app)(request));
-  const transport = (app: App): InternalTransport => (builders[app] ? inject(app) : (request) => link.call('request', { app, request }));
+  const transport = (app: App): InternalTransport => (builders[app] ? inject(app) : (request) => link.call<{ status: number; body: string }>('request', { app, request }).catch(away));
   const around = (service: App): Surroundings => ({
     log: log.child({ service }),
     bus,

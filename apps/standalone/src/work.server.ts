@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type CheckResult, type Logger, type LogOptions, type MetricsOfThread, type Phase, type Shutdown } from '@nightshift/runtime';
 import { ThreadLink } from './thread.link.ts';
 
+const PROBE_MS = 1000;
 const PHASES_OF_WORK: readonly Phase[] = ['refuse', 'drain', 'flush', 'close'];
 
 /** Starts the thread that works. The process ends when it does; a shutdown goes through both threads phase by phase. */
@@ -27,10 +29,20 @@ export function startWork(options: LogOptions, log: Logger, shutdown: Shutdown):
 
 /** What the working thread says of itself. */
 export function checksOf(link: ThreadLink): Promise<CheckResult[]> {
-  return link.call('readiness');
+  return soon(link.call('readiness'), [{ state: 'degraded', missing: 'the thread that works' }]);
 }
 
 /** The working thread's metrics. */
 export function metricsOf(link: ThreadLink): Promise<MetricsOfThread> {
-  return link.call('metrics');
+  return soon(link.call('metrics'), []);
+}
+
+/** A probe does not wait for a thread that is seconds behind. */
+async function soon<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([answer, delay(PROBE_MS, otherwise, { signal: late.signal })]);
+  } finally {
+    late.abort();
+  }
 }

@@ -32,7 +32,7 @@ link.serve<Facts>('build', async (facts) => {
     { bus, link, log, shutdown },
   );
 });
-link.serve('start', () => composed?.services.forEach((service) => service.start()));
+link.serve('start', () => must(composed, 'services').services.forEach((service) => service.start()));
 link.serve('readiness', () => composed?.readiness.results());
 link.serve('metrics', () => registry.getMetricsAsJSON());
 link.serve('hurry', () => shutdown.hurry());

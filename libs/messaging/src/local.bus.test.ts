@@ -37,6 +37,20 @@ describe('the bus of one process', () => {
     await expect(published).rejects.toThrow('closing');
   });
 
+  test('handles an event once that is published again while it is on its way', async () => {
+    const bus = new LocalBus();
+    const one = await consumer(bus);
+    const published = [bus.publish(event('a')), bus.publish(event('a'))];
+    await settle();
+    expect(one.keys()).toEqual([['a']]);
+    one.batches[0]!.end();
+    await Promise.all(published);
+    void bus.publish(event('a'));
+    await settle();
+    expect(one.keys()).toEqual([['a'], ['a']]);
+    one.batches[1]!.end();
+  });
+
   test('rejects an event that nobody listens to yet', async () => {
     await expect(new LocalBus().publish(event('a'))).rejects.toThrow('nobody listens to run.finished');
   });

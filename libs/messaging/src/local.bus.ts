@@ -15,8 +15,18 @@ const PARALLEL_BATCHES = 2;
 /** The bus of one process: an event is acknowledged when every consumer of its topic has committed it. */
 export class LocalBus implements Bus {
   readonly #subscribers = new Map<string, LocalSubscriber[]>();
+  /** By id: an event that is swept up while it is on its way already is not handled twice. */
+  readonly #inFlight = new Map<string, Promise<void>>();
 
-  async publish(event: BusEvent): Promise<void> {
+  publish(event: BusEvent): Promise<void> {
+    const onItsWay = this.#inFlight.get(event.id);
+    if (onItsWay) return onItsWay;
+    const published = this.#publish(event).finally(() => this.#inFlight.delete(event.id));
+    this.#inFlight.set(event.id, published);
+    return published;
+  }
+
+  async #publish(event: BusEvent): Promise<void> {
     const topic = topicName(event.topic, event.pool);
     const headers: Record<string, string> = { [HEADERS.id]: event.id, [HEADERS.schema]: String(TOPICS[event.topic].version) };
     if (event.traceparent !== undefined) headers[HEADERS.traceparent] = event.traceparent;

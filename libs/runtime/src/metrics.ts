@@ -22,6 +22,8 @@ export async function metricsText(): Promise<{ contentType: string; text: string
 /** Adds CPU, memory and event-loop metrics of the process; once per process. */
 export function collectProcessMetrics(): void {
   collectDefaultMetrics({ register: registry });
+  // Left out of sums by default; only one thread has it.
+  Object.assign(registry.getSingleMetric('process_start_time_seconds') ?? {}, { aggregator: 'first' });
 }
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800];

@@ -109,5 +109,5 @@ export type ToolCredentials = z.infer<typeof ToolCredentials>;
 /** A tool's timeout in milliseconds, from the wire's seconds (or, above 600, milliseconds). */
 export function toolTimeoutMs(timeout: number | undefined): number {
   if (timeout === undefined) return TOOL_TIMEOUT_SECONDS_DEFAULT * 1000;
-  return Math.round(timeout > TOOL_TIMEOUT_SECONDS_MAX ? timeout : timeout * 1000);
+  return Math.max(1, Math.round(timeout > TOOL_TIMEOUT_SECONDS_MAX ? timeout : timeout * 1000));
 }
