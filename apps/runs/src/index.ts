@@ -1,4 +1,5 @@
-import { AppError, InternalCreateRun } from '@nightshift/contracts';
+import { InternalCreateRun } from '@nightshift/contracts';
+import { invalidRequest } from '@nightshift/http';
 import { buildService, type Service, type Surroundings } from '@nightshift/service';
 import { AppModule } from './app.module.ts';
 import { RunsEnvironment } from './config.ts';
@@ -25,5 +26,5 @@ export function buildRuns(environment: RunsEnvironment, around: Surroundings): P
 function checked(body: unknown): InternalCreateRun {
   const parsed = InternalCreateRun.safeParse(body);
   if (parsed.success) return parsed.data;
-  throw new AppError('invalid_request', { message: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).slice(0, 5).join('; ') });
+  throw invalidRequest(parsed.error.issues);
 }

@@ -55,6 +55,7 @@ async function start(): Promise<void> {
   addMetrics(() => metricsOf(link));
   await link.call('start');
   const gateway = must(edge.services.get('gateway'), 'gateway');
+  gateway.start();
   await gateway.app.listen(environment.PORT, environment.HOST);
   const adminPort = await listenAdmin(gateway, complete, edge.around('gateway'));
   const host = environment.HOST === '0.0.0.0' || environment.HOST === '::' ? '127.0.0.1' : environment.HOST;

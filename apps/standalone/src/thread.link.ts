@@ -5,7 +5,7 @@ type Frame = { readonly call: number; readonly name: string; readonly value: unk
 
 type Handler = (value: never) => unknown;
 
-/** Calls between two threads, which may pass whatever can be cloned. What is sent in one turn of the event loop travels together. */
+/** Calls between two threads, which may pass whatever can be cloned. What is sent together travels together. */
 export class ThreadLink {
   readonly #port: Pick<MessagePort | Worker, 'postMessage'>;
   readonly #handlers = new Map<string, Handler>();

@@ -39,7 +39,7 @@ test('an error of the other side, or a name that it does not serve, rejects the 
   expect(calls.map((call) => (call.status === 'fulfilled' ? call.value : (call.reason as Error).message))).toEqual(['no room', 'nobody serves "unknown" yet', 1]);
 });
 
-test('what is sent in one turn of the event loop is one message', async () => {
+test('what is sent together is one message', async () => {
   const { here, there, messages } = twoSides();
   there.serve<number>('double', (n) => n * 2);
   const heard: number[] = [];

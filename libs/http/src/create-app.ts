@@ -8,6 +8,7 @@ import { AppError } from '@nightshift/contracts';
 import { type Logger, metrics, metricsText, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
 import { type FastifyInstance, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
+import { invalidRequest } from './invalid-request.ts';
 import type { AppRequest } from './request.ts';
 
 /** The largest request body, in bytes (5 MiB). */
@@ -42,21 +43,11 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
   noteRequests(instance, options);
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(instance as never), { logger: false, abortOnError: false, bodyParser: false });
   app.useGlobalPipes(
-    new StandardSchemaValidationPipe({
-      exceptionFactory: (issues) =>
-        new AppError('invalid_request', {
-          message: issues.map((issue) => `${pathOf(issue) || 'body'}: ${issue.message}`).slice(0, 5).join('; '),
-          details: { fields: Object.fromEntries(issues.slice(0, 50).map((issue) => [pathOf(issue) || 'body', issue.message])) },
-        }),
-    }),
+    new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }),
   );
   app.useGlobalFilters(errors);
   app.useGlobalInterceptors(new StandardSchemaSerializerInterceptor(app.get(Reflector)));
   return app;
-}
-
-function pathOf(issue: { path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined }): string {
-  return (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
 }
 
 /**

@@ -6,5 +6,6 @@ export type { Lookup } from './egress-resolver.ts';
 export { type AppOptions, BODY_BYTES_MAX, createApp, portOf, serveMetrics } from './create-app.ts';
 export { HealthController, MetricsController } from './health.controller.ts';
 export { httpTransport, InternalClient, type InternalTransport, injectTransport, type LocalRoutes } from './internal.client.ts';
+export { invalidRequest } from './invalid-request.ts';
 export type { AppRequest } from './request.ts';
 export { Returns } from './returns.decorator.ts';

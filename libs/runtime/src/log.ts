@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty';
 }
 
-/** The process's log, on stdout. Lines are written in the order they were logged, and at the latest when the process exits. */
+/** The process's log, on stdout. Lines of one thread are written in the order they were logged, and those of the main thread at the latest when the process exits. */
 export function createLog(options: LogOptions): Logger {
   const base = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
   if (options.format === 'pretty') return pino(base, pretty({ sync: true, ignore: 'service', messageFormat: '{service} {msg}', translateTime: 'HH:MM:ss.l' }));

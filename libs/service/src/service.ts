@@ -28,7 +28,7 @@ export interface Service {
   readonly localRoutes: LocalRoutes;
   /** Begins to consume. */
   consume(): Promise<void>;
-  /** Begins to publish and to work. */
+  /** Begins to work, and to sweep up events that were not published. */
   start(): void;
 }
 
