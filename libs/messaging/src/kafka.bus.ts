@@ -54,7 +54,8 @@ export class KafkaBus implements Bus {
       requestTimeout: 5000,
       retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 3 },
       logLevel: logLevel.WARN,
-      logCreator: () => ({ namespace, label, log }) => options.log.debug({ kafka: namespace, level: label, error: log['error'] }, log.message),
+      // Its errors are mostly about a broker that is away, which the readiness tells; one that makes it read from the start is worth a warning.
+      logCreator: () => ({ namespace, label, log }) => options.log[log.message.startsWith('Offset out of range') ? 'warn' : 'debug']({ kafka: namespace, level: label, error: log['error'] }, log.message),
     });
     this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false });
     this.#admin = this.#kafka.admin();

@@ -5,7 +5,7 @@ import { HEADERS, type RawMessage } from './message.ts';
 
 /** What a consumer needs from the bus it belongs to. */
 export interface KafkaConsumerOptions {
-  readonly kafka: Kafka;
+  readonly kafka: Pick<Kafka, 'consumer'>;
   readonly subscription: Subscription;
   readonly sessionTimeoutMs: number;
   readonly log: Logger;
@@ -31,10 +31,11 @@ const CLOSE_MS = 2000;
 export class KafkaConsumer {
   readonly #options: KafkaConsumerOptions;
   readonly #stop = new AbortController();
-  readonly #read = new Map<string, { topic: string; partition: number; offset: string }>();
+  /** Read and not committed yet, by partition. Begins anew when the group does: partitions may be another member's then. */
+  #read = new Map<string, { topic: string; partition: number; offset: string }>();
   #consumer: Consumer | undefined;
   #assigned = false;
-  #committing: Promise<void> = Promise.resolve();
+  #committing: Promise<void> | undefined;
 
   constructor(options: KafkaConsumerOptions) {
     this.#options = options;
@@ -70,10 +71,12 @@ export class KafkaConsumer {
     consumer.on('consumer.group_join', ({ payload }) => {
       log.info({ group: subscription.group, partitions: payload.memberAssignment }, 'joined the consumer group');
       this.#assigned = true;
+      this.#read = new Map();
       onHealthy();
       void this.#checkGap();
     });
-    const timer = setInterval(() => (this.#committing = this.#commit(consumer)), COMMIT_EVERY_MS);
+    consumer.on('consumer.rebalancing', () => void this.#commit(consumer));
+    const timer = setInterval(() => void this.#commit(consumer), COMMIT_EVERY_MS);
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [...subscription.topics], fromBeginning: true });
@@ -81,7 +84,7 @@ export class KafkaConsumer {
       await crashed;
     } finally {
       clearInterval(timer);
-      this.#read.clear();
+      this.#read = new Map();
       await consumer.disconnect().catch((err: unknown) => log.debug({ err }, 'disconnecting a failed consumer'));
     }
   }
@@ -90,28 +93,37 @@ export class KafkaConsumer {
     if (isStale() || this.closed) return;
     const lost = new AbortController();
     const signal = AbortSignal.any([lost.signal, this.#stop.signal]);
+    const read = this.#read;
     const beat = setInterval(() => {
       heartbeat().catch((err: unknown) => lost.abort(err));
     }, HEARTBEAT_MS);
     try {
-      await this.#options.subscription.deliver(batch.messages.map((message) => read(batch.topic, batch.partition, message)), signal);
+      await this.#options.subscription.deliver(batch.messages.map((message) => rawMessage(batch.topic, batch.partition, message)), signal);
     } finally {
       clearInterval(beat);
     }
     const last = batch.lastOffset();
     resolveOffset(last);
-    this.#read.set(`${batch.topic}/${batch.partition}`, { topic: batch.topic, partition: batch.partition, offset: (BigInt(last) + 1n).toString() });
+    read.set(`${batch.topic}/${batch.partition}`, { topic: batch.topic, partition: batch.partition, offset: (BigInt(last) + 1n).toString() });
     await heartbeat();
   }
 
-  async #commit(consumer: Consumer): Promise<void> {
-    if (this.#read.size === 0) return;
-    const offsets = [...this.#read.values()];
-    this.#read.clear();
+  /** One commit at a time; what was not taken is tried again, for there may be no later message whose commit includes it. */
+  #commit(consumer: Consumer): Promise<void> {
+    this.#committing ??= this.#commitRead(consumer).finally(() => (this.#committing = undefined));
+    return this.#committing;
+  }
+
+  async #commitRead(consumer: Consumer): Promise<void> {
+    const read = this.#read;
+    if (read.size === 0) return;
+    const offsets = [...read];
+    read.clear();
     try {
-      await consumer.commitOffsets(offsets);
+      await consumer.commitOffsets(offsets.map(([, offset]) => offset));
     } catch (err) {
-      this.#options.log.debug({ err }, 'offsets were not committed; their messages may be repeated');
+      for (const [partition, offset] of offsets) if (!read.has(partition)) read.set(partition, offset);
+      this.#options.log.debug({ err }, 'offsets were not committed yet; their messages may be repeated');
     }
   }
 
@@ -139,7 +151,7 @@ export class KafkaConsumer {
   }
 }
 
-function read(topic: string, partition: number, message: EachBatchPayload['batch']['messages'][number]): RawMessage {
+function rawMessage(topic: string, partition: number, message: EachBatchPayload['batch']['messages'][number]): RawMessage {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers ?? {})) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? String(value[0]) : value.toString();

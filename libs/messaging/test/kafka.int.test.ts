@@ -2,8 +2,9 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { KafkaBus } from '@nightshift/messaging';
 import { isInfrastructure } from '@nightshift/postgres';
 import { infrastructure, uniqueName, waitFor } from '@nightshift/testing';
-import { Kafka, logLevel } from 'kafkajs';
+import { type Consumer, type ConsumerConfig, Kafka, logLevel } from 'kafkajs';
 import type { BusEvent } from '../src/bus.ts';
+import { KafkaConsumer } from '../src/kafka.consumer.ts';
 import type { RawMessage } from '../src/message.ts';
 import { silent, stop } from './stage.ts';
 
@@ -101,6 +102,34 @@ describe('kafka', () => {
     await waitFor(() => new Set(second.keys()).size >= 60, { timeoutMs: 20_000 });
     expect([...new Set(second.keys())]).toEqual(keys('b', 60).toSorted());
     expect(second.gaps()).toBe(0);
+  }, 60_000);
+
+  test('commits later what could not be committed, though no other message comes', async () => {
+    const pool = poolOf();
+    const [group, topic] = [`group.${pool}`, `run.commanded.${pool}`];
+    await busOf().publish(event(pool, 'a'));
+    const kafka = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING });
+    let refused = 0;
+    const refusing = (options: ConsumerConfig): Consumer => {
+      const consumer = kafka.consumer(options);
+      return { ...consumer, commitOffsets: (offsets) => (refused++ === 0 ? Promise.reject(new Error('not now')) : consumer.commitOffsets(offsets)) };
+    };
+    const offsets = async () => (await admin.fetchOffsets({ groupId: group, topics: [topic] }))[0]!.partitions.map(({ offset }) => offset);
+    const consumer = new KafkaConsumer({
+      kafka: { consumer: refusing },
+      subscription: { group, topics: [topic], onGap: () => undefined, deliver: () => Promise.resolve() },
+      sessionTimeoutMs: 6000,
+      log: silent,
+      prepare: () => Promise.resolve(),
+      offsets: () => Promise.resolve([]),
+      onTrouble: () => undefined,
+      onHealthy: () => undefined,
+    });
+    const consumed = consumer.runUntilCrash();
+    await waitFor(async () => (await offsets()).includes('1'), { timeoutMs: 20_000 });
+    expect(refused).toBeGreaterThan(1);
+    await consumer.close();
+    await consumed;
   }, 60_000);
 
   test('takes events that are too large together', async () => {
