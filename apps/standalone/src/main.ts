@@ -10,6 +10,7 @@ import { runPostgres } from './postgres.server.ts';
 import { type CompleteEnvironment, compose, type Facts } from './services.server.ts';
 import { StandaloneEnvironment } from './config.ts';
 import { RemoteBus } from './remote.bus.ts';
+import { Precedence } from './precedence.ts';
 import { checksOf, metricsOf, startWork } from './work.server.ts';
 
 const environment = loadConfig(StandaloneEnvironment, 'standalone');
@@ -24,7 +25,12 @@ shutdownOnSignal(shutdown, log, Math.max(environment.SHUTDOWN_GRACE_MS, environm
 try {
   await start();
 } catch (err) {
-  log.debug({ err }, 'start failed');
+  await stopBecause(err);
+}
+
+/** Ends the process in order, with status 1 and the reason as its last line. */
+async function stopBecause(err: unknown): Promise<void> {
+  log.debug({ err }, 'stopping because of an error');
   setTimeout(() => process.exit(1), STOP_MS);
   await shutdown.run(log, 0);
   log.flush();
@@ -40,7 +46,8 @@ async function start(): Promise<void> {
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
   shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
-  const link = startWork(logOptions, log, shutdown);
+  const precedence = new Precedence();
+  const link = startWork({ log: logOptions, precedence: precedence.shared }, shutdown, (reason) => void stopBecause(reason));
   const complete: CompleteEnvironment = {
     ...environment,
     ADMIN_TOKEN: environment.ADMIN_TOKEN ?? secrets.adminToken,
@@ -50,7 +57,7 @@ async function start(): Promise<void> {
   };
   const databaseUrl = environment.DATABASE_URL ?? (await runPostgres(join(dataDir, 'postgres'), log, shutdown));
   const facts: Facts = { environment: complete, databaseUrl, serviceTokens: secrets.serviceTokens };
-  const [edge] = await Promise.all([compose({ runs: buildRuns, gateway: buildGateway }, facts, { bus: new RemoteBus(link), link, log, shutdown }), link.call('build', facts)]);
+  const [edge] = await Promise.all([compose({ runs: buildRuns, gateway: buildGateway }, facts, { bus: new RemoteBus(link), link, precedence, log, shutdown }), link.call('build', facts)]);
   edge.readiness.add(() => checksOf(link));
   addMetrics(() => metricsOf(link));
   await link.call('start');

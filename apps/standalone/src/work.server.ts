@@ -1,27 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { type CheckResult, type Logger, type LogOptions, type MetricsOfThread, type Phase, type Shutdown } from '@nightshift/runtime';
+import type { CheckResult, MetricsOfThread, Phase, Shutdown } from '@nightshift/runtime';
+import type { WorkOptions } from './work.thread.ts';
 import { ThreadLink } from './thread.link.ts';
 
 const PROBE_MS = 1000;
 const PHASES_OF_WORK: readonly Phase[] = ['refuse', 'drain', 'flush', 'close'];
 
-/** Starts the thread that works. The process ends when it does; a shutdown goes through both threads phase by phase. */
-export function startWork(options: LogOptions, log: Logger, shutdown: Shutdown): ThreadLink {
+/** Starts the thread that works; `onEnd` is told when it ends by itself. A shutdown goes through both threads phase by phase. */
+export function startWork(options: WorkOptions, shutdown: Shutdown, onEnd: (reason: Error) => void): ThreadLink {
   const worker = new Worker(new URL('./work.thread.js', import.meta.url), { workerData: options });
-  const fail = (err: unknown): void => {
-    log.fatal({ err }, 'the thread that works has ended');
-    log.flush();
-    process.exit(1);
-  };
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(new Error(`exit code ${code}`)));
   const link = new ThreadLink(worker);
+  const end = (cause: unknown): void => {
+    if (!link.isOpen) return;
+    const reason = new Error(`the thread that works has ended: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    link.fail(reason);
+    onEnd(reason);
+  };
+  worker.on('error', end);
+  worker.on('exit', (code) => end(`exit code ${code}`));
   for (const phase of PHASES_OF_WORK) {
-    shutdown.add(phase, 'the thread that works', (hurry) => {
+    shutdown.add(phase, 'the thread that works', async (hurry) => {
+      if (!link.isOpen) return;
       if (hurry.aborted) link.tell('hurry');
       else hurry.addEventListener('abort', () => link.tell('hurry'), { once: true });
-      return link.call('shutdown', phase);
+      await link.call('shutdown', phase);
     });
   }
   return link;

@@ -39,6 +39,25 @@ test('an error of the other side, or a name that it does not serve, rejects the 
   expect(calls.map((call) => (call.status === 'fulfilled' ? call.value : (call.reason as Error).message))).toEqual(['no room', 'nobody serves "unknown" yet', 1]);
 });
 
+test('a value that cannot be cloned fails its own call, and not those that are sent with it', async () => {
+  const { here, there } = twoSides();
+  there.serve('works', () => 1);
+  there.serve('answers badly', () => () => 'a function');
+  const calls = await Promise.allSettled([here.call('works', () => 'a function'), here.call('works'), here.call('answers badly')]);
+  expect(calls.map((call) => (call.status === 'fulfilled' ? call.value : 'could not be cloned'))).toEqual(['could not be cloned', 1, 'could not be cloned']);
+});
+
+test('when the other side is gone, calls that wait and calls that come are told why', async () => {
+  const { here, there } = twoSides();
+  there.serve('never', () => new Promise(() => undefined));
+  const waiting = here.call('never');
+  expect(here.isOpen).toBe(true);
+  here.fail(new Error('it has ended'));
+  const calls = await Promise.allSettled([waiting, here.call('never')]);
+  expect(calls.map((call) => call.status === 'rejected' && (call.reason as Error).message)).toEqual(['it has ended', 'it has ended']);
+  expect(here.isOpen).toBe(false);
+});
+
 test('what is sent together is one message', async () => {
   const { here, there, messages } = twoSides();
   there.serve<number>('double', (n) => n * 2);

@@ -35,6 +35,8 @@ const SWEEP_AGE_MS = 2000;
 const SWEEP_ROWS = 500;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_CLAIM_MS = 3000;
+/** More than the bus takes in a moment, and few enough to keep in memory. */
+const IN_FLIGHT_MAX = 5000;
 
 /**
  * Publishes committed events and deletes their rows. A commit hands its events over in memory; rows that nobody handed
@@ -76,9 +78,9 @@ export class Relay {
     this.#releaseStatement = statement(`${schema}.outbox_release`, `update ${schema}.outbox set claimed_until = null where id = any($1::text[])`);
   }
 
-  /** Events of a commit that has succeeded. */
+  /** Events of a commit that has succeeded. While thousands are on their way already, new ones wait in the outbox and are swept up. */
   hand(events: readonly OutgoingEvent[]): void {
-    for (const event of events) void this.#send(event);
+    for (const event of events) if (this.#inFlight.size < IN_FLIGHT_MAX) void this.#send(event);
   }
 
   #send(event: Omit<OutgoingEvent, 'ref'>): Promise<boolean> {

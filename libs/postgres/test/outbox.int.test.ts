@@ -83,6 +83,26 @@ describe('an outbox', () => {
     await waitFor(async () => (await waiting()).length === 0);
   });
 
+  test('takes only so many events into memory; the rest waits to be swept up', async () => {
+    const events = Array.from({ length: 5001 }, (_, index) => event(`e${index}`));
+    await write(events);
+    const held: (() => void)[] = [];
+    let isSlow = true;
+    const relay = relayOf(({ id }) => {
+      published.push(id);
+      return isSlow ? new Promise((resolve) => held.push(resolve)) : Promise.resolve();
+    });
+    relay.hand(events);
+    expect(published).toHaveLength(5000);
+    isSlow = false;
+    for (const release of held) release();
+    await waitFor(async () => (await waiting()).length === 1);
+    await age();
+    await relay.sweep();
+    expect(await waiting()).toEqual([]);
+    expect(published.at(-1)).toBe(events.at(-1)!.id);
+  });
+
   test('still holds an event that the bus refused, and says what was wrong', async () => {
     const one = event('a');
     await write([one]);
