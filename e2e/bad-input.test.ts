@@ -45,6 +45,7 @@ describe.each(shapes)('%s answers bad input and changes nothing', (shape) => {
     ['a text as the body', 'Say hello'],
     ['null as the body', null],
     ['an answer format that is a text', withInput({ answerFormat: 'json' })],
+    ['an answer format that makes no sense', withInput({ answerFormat: { type: 'object', properties: { n: { type: 'banana' } } } })],
     ['a timeout of 0', { ...good, options: { timeout: 0 } }],
     ['a timeout over an hour', { ...good, options: { timeout: 3601 } }],
     ['a timeout that is no integer', { ...good, options: { timeout: 1.5 } }],

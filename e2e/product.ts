@@ -4,6 +4,7 @@ import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DEFAULT_ENGINES } from '@nightshift/contracts';
 import { databasePids, isAlive, pidsOf } from './processes.ts';
 import { until } from './until.ts';
 
@@ -46,6 +47,21 @@ async function quietPort(): Promise<number> {
   }
 }
 
+/** An engine with room for 16,000 tokens; only the cluster has it. */
+export const smallEngine = 'small';
+
+/** What the model is reached by: the cluster has a catalogue of its own, standalone the default one. */
+function upstreamOf({ shape, dataDir, modelPort }: ProductState): Record<string, string> {
+  const baseUrl = `http://127.0.0.1:${modelPort}/v1`;
+  if (shape === 'standalone') return { UPSTREAM_BASE_URL: baseUrl, UPSTREAM_API_KEY: 'upstream-key', UPSTREAM_MODEL: 'fake-model' };
+  const upstreams = [{ name: 'fake', model: 'fake-model' }];
+  const small = { id: smallEngine, upstreams, prices: { input: 1, output: 1 }, limits: { contextTokens: 16_000 } };
+  const catalogue = { upstreams: { fake: { kind: 'openai', baseUrl, apiKeyEnv: 'UPSTREAM_API_KEY' } }, engines: [...DEFAULT_ENGINES.map((engine) => ({ ...engine, upstreams })), small] };
+  const file = join(dataDir, 'engines.json');
+  writeFileSync(file, JSON.stringify(catalogue));
+  return { ENGINES_FILE: file, UPSTREAM_API_KEY: 'upstream-key' };
+}
+
 /** Starts the process of a product whose ports and data are settled, new or killed before. */
 export function launch(state: ProductState): ProductState {
   const log = openSync(join(state.dataDir, 'e2e.log'), 'a');
@@ -62,7 +78,7 @@ export function launch(state: ProductState): ProductState {
       ADMIN_PORT: String(state.adminPort),
       DATA_DIR: state.dataDir,
       ...(state.apiKey && { BOOTSTRAP_API_KEY: state.apiKey, ADMIN_TOKEN: state.adminToken }),
-      ...(state.modelPort && { UPSTREAM_BASE_URL: `http://127.0.0.1:${state.modelPort}/v1`, UPSTREAM_API_KEY: 'upstream-key', UPSTREAM_MODEL: 'fake-model' }),
+      ...(state.modelPort && upstreamOf(state)),
       EGRESS_ALLOW: '127.0.0.0/8',
       WEBHOOK_RETRY_SECONDS: '1,1,2,2,4,4,8,8,16,16',
       WORK_LEASE_MS: String(leaseMs),

@@ -5,6 +5,8 @@ export type Script = {
   /** Names the run in the records of the fake model. */
   run?: string;
   tools?: number;
+  /** `2x3`: two subtasks of three subtasks each, among which the tools are shared out. */
+  plan?: string;
   parallel?: number;
   tool?: string;
   delay?: number;

@@ -18,7 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules of Node that only compute. */
 const PURE_MODULES = new Set(['node:assert', 'node:buffer', 'node:crypto', 'node:path', 'node:querystring', 'node:string_decoder', 'node:url', 'node:util']);
-const NOUN_PACKAGES = new Set([`${SCOPE}contracts`, `${SCOPE}std`, 'zod']);
+const NOUN_PACKAGES = new Set([`${SCOPE}contracts`, `${SCOPE}json-schema`, `${SCOPE}std`, 'zod']);
 const NOT_NOUNS = new Set(['main.ts', 'config.ts', 'index.ts']);
 
 interface Project {
@@ -55,7 +55,7 @@ export function findViolations(root: string): string[] {
       const target = specifier.startsWith('.') ? relative(root, resolve(root, dirname(source.path), specifier)) : null;
       const broken = target === null ? packageRule(source, specifier, byName) : relativeRule(source, target, projects);
       if (broken !== null) say(broken);
-      else if (isNoun(source) && !nounMayImport(source, specifier, target)) say(`is a noun file and imports ${specifier}; it may import noun files, contracts, std and zod`);
+      else if (isNoun(source) && !nounMayImport(source, specifier, target)) say(`is a noun file and imports ${specifier}; it may import noun files, contracts, json-schema, std and zod`);
       if (target !== null && sources.has(target)) targets.push(target);
       const imported = specifier.startsWith(SCOPE) ? byName.get(specifier) : undefined;
       if (imported !== undefined && imported !== source.project && source.project !== null && !isTest(source.path)) projectEdges.get(source.project.name)?.add(imported.name);

@@ -84,6 +84,11 @@ export function estimateTokens(chars: number): number {
   return Math.ceil(chars / CHARS_PER_TOKEN);
 }
 
+/** Tokens of a text when nothing better is known: four ASCII characters make one, a character of three bytes is one. */
+export function textTokens(text: string): number {
+  return Math.ceil((text.length + 1.5 * (Buffer.byteLength(text) - text.length)) / CHARS_PER_TOKEN);
+}
+
 /** Characters of everything in a request that a model reads. */
 export function requestChars(request: ModelRequest): number {
   let chars = request.tools.length > 0 ? JSON.stringify(request.tools).length : 0;

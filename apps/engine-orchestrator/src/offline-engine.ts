@@ -56,12 +56,17 @@ function instructionsOf(messages: readonly ModelMessage[]): string {
 
 /** The tools to call now, together: the first group of the plan that has not been called yet. */
 function nextTools(request: OfflineRequest, instructions: string): ModelTool[] {
-  const offered = (request.tools ?? []).map((tool) => tool.function);
+  const offered = (request.tools ?? []).map((tool) => tool.function).filter(({ name }) => !isPlanning(name));
   if (request.tool_choice === 'none' || offered.length === 0) return [];
   const called = new Set(request.messages.flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : [])).map((call) => call.function.name));
   const group = plan(offered, instructions).find((tools) => tools.some((tool) => !called.has(tool.name)));
   if (group) return group.filter((tool) => !called.has(tool.name));
   return request.tool_choice === 'required' && called.size === 0 ? offered.slice(0, 1) : [];
+}
+
+/** The planning functions of the engine; the offline engine's runs are short, and it does not plan. */
+function isPlanning(name: string): boolean {
+  return /^(open_subtasks|conclude_subtask)_*$/.test(name);
 }
 
 /** Tools that the instructions name, those of one sentence together; when they name none, each of the offered ones in turn. */

@@ -1,13 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
-import type { RunRequest, SealedTool } from '@nightshift/contracts';
+import type { Engine, RunRequest, SealedTool } from '@nightshift/contracts';
 import { offeredTools } from './offered-tools.ts';
 import { promptOf } from './prompt.ts';
-import { tasksOf } from './reasoning.ts';
-import type { JournalEntry, Session } from './session.ts';
+import type { JournalEntry, Session, TurnEntry } from './session.ts';
+import { TaskTree } from './task-tree.ts';
 
 const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
 const parameters = { type: 'object', properties: { q: { type: 'string' }, key: { type: 'string' } }, required: ['q', 'key'] };
 const tool: SealedTool = { type: 'function', name: 'lookup', description: 'Looks it up.', url: 'https://secret.example.com/x', method: 'POST', parameters, retry: 'safe', timeoutMs: 1000, hidden: ['key'], sealed: 'sealed:v1:abc' };
+const engine: Engine = { id: 'tim', aliases: [], upstreams: [], prices: { input: 2, output: 8 }, limits: { contextTokens: 10_000 } };
+const tasksOf = (journal: readonly JournalEntry[]) => TaskTree.of(journal, { open: 'open_subtasks', conclude: 'conclude_subtask' }).tasks();
+const requestOf = (session: Session, entries: readonly JournalEntry[], model = 'm') => promptOf(session, entries, model, engine).request;
 const sessionOf = (request: Partial<RunRequest> = {}): Session => ({
   runId: 'run_1', orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim', request: { instructions: 'find it', tools: [tool], ...request }, traceparent: undefined,
   state: 'active', step: 2, pending: 0, calls: null, usage, outcome: null, upstreamFailures: 0, checkCount: 0, started: true,
@@ -29,7 +32,7 @@ const journal = [
 
 describe('a prompt', () => {
   test('is the instructions and every turn with its results in the order of the calls', () => {
-    const { messages, model } = promptOf(sessionOf(), journal, 'big-model');
+    const { messages, model } = requestOf(sessionOf(), journal, 'big-model');
     expect(model).toBe('big-model');
     expect(messages.map(({ role }) => role)).toEqual(['system', 'user', 'assistant', 'tool', 'tool', 'assistant', 'tool']);
     expect(messages[1]).toEqual({ role: 'user', content: 'find it' });
@@ -43,28 +46,53 @@ describe('a prompt', () => {
   });
 
   test('is the same for the same journal, and only grows with it, so that its beginning stays cached', () => {
-    expect(promptOf(sessionOf(), journal, 'm')).toEqual(promptOf(sessionOf(), structuredClone(journal), 'm'));
-    const whole = promptOf(sessionOf(), journal, 'm').messages;
-    expect(promptOf(sessionOf(), journal.slice(0, 3), 'm').messages).toEqual(whole.slice(0, 5));
-    expect(promptOf(sessionOf(), [], 'm').messages).toEqual(whole.slice(0, 2));
+    expect(promptOf(sessionOf(), journal, 'm', engine)).toEqual(promptOf(sessionOf(), structuredClone(journal), 'm', engine));
+    const whole = requestOf(sessionOf(), journal).messages;
+    expect(requestOf(sessionOf(), journal.slice(0, 3)).messages).toEqual(whole.slice(0, 5));
+    expect(requestOf(sessionOf(), []).messages).toEqual(whole.slice(0, 2));
   });
 
   test('changes neither the session nor the journal', () => {
     const [session, entries] = [sessionOf(), structuredClone(journal)];
-    promptOf(Object.freeze(session), Object.freeze(entries), 'm');
+    promptOf(Object.freeze(session), Object.freeze(entries), 'm', engine);
     expect([session, entries]).toEqual([sessionOf(), journal]);
   });
 
   test('offers tools without what is hidden from the model: address, credentials, defaults', () => {
-    const request = promptOf(sessionOf(), [], 'm');
-    expect(request.tools).toEqual([{ name: 'lookup', description: 'Looks it up.', parameters: { type: 'object', properties: { q: { type: 'string' } }, required: ['q'] } }]);
+    const request = requestOf(sessionOf(), []);
+    expect(request.tools[0]).toEqual({ name: 'lookup', description: 'Looks it up.', parameters: { type: 'object', properties: { q: { type: 'string' } }, required: ['q'] } });
     expect(JSON.stringify(request)).not.toMatch(/secret|sealed|key/);
+  });
+
+  test('offers the planning functions beside the run’s tools, under names that no tool has, and alone to nobody', () => {
+    const names = (tools: SealedTool[]) => requestOf(sessionOf({ tools }), []).tools.map(({ name }) => name);
+    expect(names([tool])).toEqual(['lookup', 'open_subtasks', 'conclude_subtask']);
+    expect(names([{ ...tool, name: 'open_subtasks' }])).toEqual(['open_subtasks', 'open_subtasks_', 'conclude_subtask']);
+    expect(names([])).toEqual([]);
+  });
+
+  test('says when the task alone is more than the engine takes', () => {
+    expect(promptOf(sessionOf({ instructions: 'x'.repeat(30_000) }), [], 'm', engine).isTooLarge).toBe(true);
+    expect(promptOf(sessionOf(), journal, 'm', engine).isTooLarge).toBe(false);
+  });
+
+  test('of the last turn asks for an answer and takes no calls', () => {
+    const last = (turns: number) => promptOf(sessionOf(), journal, 'm', { ...engine, limits: { contextTokens: 10_000, turns } }).request;
+    expect(last(3)).toMatchObject({ toolChoice: 'none', tools: last(4).tools });
+    expect(last(3).messages.at(-1)).toEqual({ role: 'user', content: expect.stringMatching(/answer now/i) });
+    expect(last(4)).not.toHaveProperty('toolChoice');
+    expect(last(4).messages).toEqual(last(3).messages.slice(0, -1));
+  });
+
+  test('tells the model what was wrong with its answer', () => {
+    const [wrong] = [turn(0, '{}', [])] as [TurnEntry];
+    expect(requestOf(sessionOf(), [{ ...wrong, correction: 'n is missing' }]).messages.slice(2)).toEqual([{ role: 'assistant', content: '{}' }, { role: 'user', content: 'n is missing' }]);
   });
 
   test('asks for a format and a bound when the run does, and for neither otherwise', () => {
     const answerFormat = { type: 'object', properties: { n: { type: 'integer' } } };
-    expect(promptOf(sessionOf({ answerFormat, maxStepTokens: 300 }), [], 'm')).toMatchObject({ maxTokens: 300, responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: answerFormat } } });
-    expect(Object.keys(promptOf(sessionOf(), [], 'm')).toSorted()).toEqual(['messages', 'model', 'tools']);
+    expect(requestOf(sessionOf({ answerFormat, maxStepTokens: 300 }), [])).toMatchObject({ maxTokens: 300, responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: answerFormat } } });
+    expect(Object.keys(requestOf(sessionOf(), [])).toSorted()).toEqual(['messages', 'model', 'tools']);
   });
 });
 

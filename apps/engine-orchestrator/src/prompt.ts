@@ -1,7 +1,11 @@
-import type { ToolResult } from '@nightshift/contracts';
-import type { ModelMessage, ModelRequest } from './model.ts';
+import type { Engine } from '@nightshift/contracts';
+import { LAST_TURN, reachedLimit } from './limits.ts';
+import { type ModelMessage, type ModelRequest, textTokens } from './model.ts';
 import { offeredTools } from './offered-tools.ts';
-import type { JournalEntry, Session, TurnEntry } from './session.ts';
+import { planNames, planOffers, planPrompt } from './planner.ts';
+import type { JournalEntry, Session } from './session.ts';
+import { resultsOf, TaskTree } from './task-tree.ts';
+import { tokensOf, workingMemory } from './working-memory.ts';
 
 const SYSTEM_PROMPT = [
   'You are an agent that works in the background: nobody can answer questions while you work.',
@@ -10,36 +14,54 @@ const SYSTEM_PROMPT = [
   'When the task is done, reply with the final answer and no tool call.',
 ].join(' ');
 
+/** A model request, and what it took to make it fit. */
+export interface Prompt {
+  readonly request: ModelRequest;
+  /** Estimated tokens of the request. */
+  readonly tokens: number;
+  /** Estimated tokens of what was left out. */
+  readonly prunedTokens: number;
+  /** True when the task alone, with its tools, is more than the engine takes. */
+  readonly isTooLarge: boolean;
+}
+
+const OUTPUT_TOKENS = 4096;
+const OUTPUT_PART = 0.25;
+const PRUNING_BUFFER = 1;
+
 /** What the model is asked in the session's next turn: a pure function of the session and its journal. */
-export function promptOf(session: Session, journal: readonly JournalEntry[], model: string): ModelRequest {
-  const { request } = session;
+export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'step' | 'usage'>, journal: readonly JournalEntry[], model: string, engine: Engine): Prompt {
+  const offered = offeredTools(request.tools);
+  const names = planNames(offered.keys());
+  const plans = offered.size > 0;
+  const tools = [...[...offered.values()].map(({ offer }) => offer), ...(plans ? planOffers(names) : [])];
+  const head: ModelMessage[] = [
+    { role: 'system', content: plans ? `${SYSTEM_PROMPT} ${planPrompt(names)}` : SYSTEM_PROMPT },
+    { role: 'user', content: request.instructions },
+  ];
+  const isLast = reachedLimit({ step, usage }, engine) !== undefined;
+  const tail: ModelMessage[] = isLast && journal.length > 0 ? [{ role: 'user', content: LAST_TURN }] : [];
+  const headTokens = tokensOf([...head, ...tail]) + (tools.length > 0 ? textTokens(JSON.stringify(tools)) : 0);
+  const { contextTokens, outputTokens = OUTPUT_TOKENS, pruningBuffer = PRUNING_BUFFER } = engine.limits;
+  const tokensMax = contextTokens - headTokens - Math.min(request.maxStepTokens ?? outputTokens, Math.floor(contextTokens * OUTPUT_PART));
+  const { messages, tokens, prunedTokens } = workingMemory({
+    turns: journal.filter((entry) => entry.kind === 'turn'),
+    results: resultsOf(journal),
+    concluded: TaskTree.of(journal, names, engine.limits.subtaskDepth).concluded,
+    tokensMax,
+    buffer: pruningBuffer,
+  });
   return {
-    model,
-    messages: [{ role: 'system', content: SYSTEM_PROMPT }, { role: 'user', content: request.instructions }, ...messagesOf(journal)],
-    tools: [...offeredTools(request.tools).values()].map(({ offer }) => offer),
-    ...(request.maxStepTokens !== undefined && { maxTokens: request.maxStepTokens }),
-    ...(request.answerFormat && { responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: request.answerFormat } } }),
+    request: {
+      model,
+      messages: [...head, ...messages, ...tail],
+      tools,
+      ...(isLast && tools.length > 0 && { toolChoice: 'none' as const }),
+      ...(request.maxStepTokens !== undefined && { maxTokens: request.maxStepTokens }),
+      ...(request.answerFormat && { responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: request.answerFormat } } }),
+    },
+    tokens: headTokens + tokens,
+    prunedTokens,
+    isTooLarge: tokensMax <= 0,
   };
-}
-
-function messagesOf(journal: readonly JournalEntry[]): ModelMessage[] {
-  const results = resultsOf(journal);
-  return journal.flatMap((entry) => (entry.kind === 'turn' ? turnMessages(entry, results) : []));
-}
-
-function turnMessages(turn: TurnEntry, results: ReadonlyMap<string, ToolResult>): ModelMessage[] {
-  const calls = turn.calls.map((call) => ({ id: call.modelCallId, type: 'function' as const, function: { name: call.name, arguments: call.arguments } }));
-  const assistant: ModelMessage = { role: 'assistant', content: turn.content === '' ? null : turn.content, tool_calls: calls };
-  return [assistant, ...turn.calls.map((call): ModelMessage => ({ role: 'tool', tool_call_id: call.modelCallId, content: textOf(results.get(call.callId)) }))];
-}
-
-function textOf(result: ToolResult | undefined): string {
-  if (!result) return 'Error: the result is missing.';
-  const text = typeof result.content === 'string' ? result.content : JSON.stringify(result.content);
-  return result.isError ? `Error: ${text}` : text;
-}
-
-/** The tool results of a journal by call. */
-export function resultsOf(journal: readonly JournalEntry[]): Map<string, ToolResult> {
-  return new Map(journal.flatMap((entry) => (entry.kind === 'result' ? [[entry.callId, entry.result] as const] : [])));
 }

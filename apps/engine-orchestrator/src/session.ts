@@ -18,8 +18,12 @@ export interface TurnEntry {
   readonly content: string;
   readonly reasoning?: string;
   readonly calls: readonly JournalCall[];
+  /** What the model was told about its answer, which did not have the format that was asked for. */
+  readonly correction?: string;
   readonly usage: StepUsage;
   readonly costMicroUsd: number;
+  /** Estimated tokens of the request, and of what it left out. */
+  readonly context?: { readonly tokens: number; readonly pruned: number };
 }
 
 /** What a tool call of a turn answered. */
@@ -68,6 +72,12 @@ export function addUsage(a: StepUsage, b: StepUsage): StepUsage {
     cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
     toolCalls: Object.fromEntries(toolCalls),
   };
+}
+
+/** How large a run's largest model request was, and how much the last one left out; in estimated tokens. */
+export function contextOf(journal: readonly JournalEntry[]): { peakContextTokens: number; prunedTokens: number } {
+  const contexts = journal.flatMap((entry) => (entry.kind === 'turn' && entry.context ? [entry.context] : []));
+  return { peakContextTokens: Math.max(0, ...contexts.map(({ tokens }) => tokens)), prunedTokens: contexts.at(-1)?.pruned ?? 0 };
 }
 
 const CHECK_FIRST_MS = 30_000;

@@ -7,7 +7,7 @@ import { backoffMs, newId } from '@nightshift/std';
 import { callEvents, startedEvent, turnEvents } from './engine-events.ts';
 import { ModelError } from './model-error.ts';
 import { promptOf } from './prompt.ts';
-import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
+import { checkDelayMs, contextOf, type JournalEntry, type Session, type TurnEntry } from './session.ts';
 import { SESSIONS } from './session.sql.ts';
 import type { ClaimedSession, SessionStore } from './session.store.ts';
 import { failure, missingCommands, next, type TurnEnd } from './turn.ts';
@@ -109,11 +109,14 @@ export class TurnLoop {
     };
     try {
       const { client, model } = upstreams.pick(engine, session.upstreamFailures);
-      const request = promptOf(session, journal, model);
-      const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'gen_ai.request.model': model };
+      const { request, tokens: contextTokens, prunedTokens, isTooLarge } = promptOf(session, journal, model, engine);
+      if (isTooLarge) return giveUp(session, failure('context_exceeded', `The instructions and tools are about ${contextTokens} tokens, more than the engine takes (${engine.limits.contextTokens}).`));
+      const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'nightshift.context_tokens': contextTokens, 'nightshift.pruned_tokens': prunedTokens, 'gen_ai.request.model': model };
       const reply = await withSpan('model turn', { parent: session.traceparent, kind: 'client', attributes }, (traceparent) => client.complete(request, { signal: held.signal, traceparent }));
-      const end = next(session, journal, reply, engine, reply.toolCalls.map(() => newId('call')));
-      note(end.outcome?.status ?? 'tool_calls', { inputTokens: reply.usage.inputTokens, outputTokens: reply.usage.outputTokens, toolCalls: end.entry.calls.length });
+      const decided = next(session, journal, reply, engine, reply.toolCalls.map(() => newId('call')));
+      const end = { ...decided, entry: { ...decided.entry, context: { tokens: contextTokens, pruned: prunedTokens } } };
+      if (end.outcome) this.#noteEnd(session, contextOf([...journal, end.entry]));
+      note(end.outcome?.status ?? 'tool_calls', { contextTokens, prunedTokens, inputTokens: reply.usage.inputTokens, outputTokens: reply.usage.outputTokens, toolCalls: end.entry.calls.length });
       return end;
     } catch (err) {
       if (held.signal.aborted) return void note('aborted', { errorCode: 'aborted' });
@@ -121,6 +124,12 @@ export class TurnLoop {
       note('upstream_error', { errorCode: err.code, upstreamStatus: err.status });
       return this.#afterModelError(session, err, held);
     }
+  }
+
+  #noteEnd(session: Session, context: ReturnType<typeof contextOf>): void {
+    metrics.contextPeak.observe({ engine: session.engine }, context.peakContextTokens);
+    metrics.contextPruned.observe({ engine: session.engine }, context.prunedTokens);
+    this.#options.log.info({ ...idsOf(session), turns: session.step + 1, ...context }, 'last turn');
   }
 
   async #afterModelError(session: ClaimedSession, err: ModelError, held: Held): Promise<TurnEnd | undefined> {

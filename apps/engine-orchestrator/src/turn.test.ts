@@ -42,11 +42,26 @@ describe('an answer', () => {
     expect(end.usage).toEqual({ inputTokens: 20, outputTokens: 10, cachedInputTokens: 4, toolCalls: { lookup: 1 } });
   });
 
-  test('in a format is parsed, and kept as text where it is not JSON', () => {
-    const session = sessionOf({}, { answerFormat: { type: 'object' } });
-    const answer = (content: string) => (after(session, reply({ content })).outcome as { result?: { answer: unknown } }).result?.answer;
-    expect([answer('{"n":[1,null]}'), answer('null'), answer('no json')]).toEqual([{ n: [1, null] }, null, 'no json']);
-    expect(answer('"nul \\u0000 lone \\ud800"')).toBe('nul  lone \ufffd');
+  const format = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] };
+
+  test('in a format is parsed and cleaned, also out of a Markdown fence', () => {
+    const answer = (content: string, answerFormat: Record<string, unknown> = format) => (after(sessionOf({}, { answerFormat }), reply({ content })).outcome as { result?: { answer: unknown } }).result?.answer;
+    expect([answer('{"n":1}'), answer('```json\n{"n":2}\n```'), answer('"nul \\u0000 lone \\ud800"', {})]).toEqual([{ n: 1 }, { n: 2 }, 'nul  lone \ufffd']);
+  });
+
+  test.each([['no json', /JSON/], ['{"n":"one"}', /#\/n/], ['{}', /`n` is missing/]])('that does not have its format (%s) is asked for again, with what is wrong', (content, words) => {
+    const end = after(sessionOf({}, { answerFormat: format }), reply({ content }));
+    expect(end).toMatchObject({ outcome: undefined, commands: [], entry: { content, correction: expect.stringMatching(words) } });
+  });
+
+  test('that is wrong for the third time fails the run, and says what was wrong', () => {
+    const session = (step: number) => sessionOf({ step }, { answerFormat: format });
+    const journal: JournalEntry[] = [];
+    for (const step of [0, 1]) journal.push(after(session(step), reply({ content: '{}' }), journal).entry);
+    expect(after(session(2), reply({ content: '{"n":3}' }), journal).outcome).toMatchObject({ status: 'succeeded', result: { answer: { n: 3 } } });
+    expect(after(session(2), reply({ content: '{}' }), journal).outcome).toEqual({
+      status: 'failed', error: { code: 'invalid_answer', message: expect.stringContaining('3 tries'), details: { errors: [expect.stringContaining('`n` is missing')] } },
+    });
   });
 
   test.each([
@@ -108,11 +123,31 @@ describe('tool calls', () => {
     expect(next(sessionOf({ step: 99 }), [], calls({}), { ...engine, limits: { contextTokens: 1 } }, ids(1)).outcome).toMatchObject({ error: { code: 'turn_limit' } });
   });
 
-  test('beyond those that the engine allows a run end it', () => {
+  test('beyond those that the engine allows a run are not made, and going on calling ends it', () => {
     const strict: Engine = { ...engine, limits: { contextTokens: 1000, toolCalls: 3 } };
-    const used = sessionOf({ usage: { ...none, toolCalls: { lookup: 1 } } });
-    expect(next(used, [], calls({}, { name: 'store' }), strict, ids(2)).outcome).toBeUndefined();
-    expect(next(used, [], calls({}, {}, {}), strict, ids(3))).toMatchObject({ commands: [], outcome: { status: 'failed', error: { code: 'tool_call_limit', message: expect.stringContaining('3') } } });
+    const used = (count: number) => sessionOf({ usage: { ...none, toolCalls: { lookup: count } } });
+    const end = next(used(1), [], calls({}, {}, {}), strict, ids(3));
+    expect([end.commands.map(({ callId }) => callId), end.results.map(({ callId, result }) => [callId, result.errorCode])]).toEqual([['call_0', 'call_1'], [['call_2', 'tool_call_limit']]]);
+    expect(next(used(4), [], calls({}), strict, ids(1))).toMatchObject({ commands: [], outcome: { status: 'failed', error: { code: 'tool_call_limit', message: expect.stringContaining('3') } } });
+    expect(next(used(4), [], reply({ content: 'enough' }), strict, []).outcome?.status).toBe('succeeded');
+  });
+
+  test.each([['input_token_limit', { runInputTokens: 100 }], ['output_token_limit', { runOutputTokens: 50 }]])('after the tokens of a run are used up end it with %s', (code, limits) => {
+    const session = sessionOf({ usage: { ...none, inputTokens: 100, outputTokens: 50 } });
+    expect(next(session, [], calls({}), { ...engine, limits: { contextTokens: 1000, ...limits } }, ids(1)).outcome).toMatchObject({ error: { code } });
+  });
+
+  test('that failed twice are not made again, and end the run when the model insists', () => {
+    const journal: JournalEntry[] = [];
+    const ask = (step: number) => {
+      const end = after(sessionOf({ step }), calls({ arguments: '{"q":1}' }, { arguments: `{"other":${step}}` }), journal);
+      journal.push(end.entry, ...end.results, ...end.commands.map(({ callId }): JournalEntry => ({ kind: 'result', step, callId, result: { isError: true, content: 'no' } })));
+      // Ids are the same in each of these turns; what counts is what became of the call.
+      for (const entry of journal.splice(0)) journal.push(JSON.parse(JSON.stringify(entry).replaceAll('"call_', `"turn${step}_`)) as JournalEntry);
+      return end;
+    };
+    expect([0, 1, 2, 3, 4].map((step) => ask(step).commands.length)).toEqual([2, 2, 1, 1, 1]);
+    expect(ask(5).outcome).toMatchObject({ status: 'failed', error: { code: 'repeated_failure' } });
   });
 
   test('are counted by name, whatever the model calls them', () => {

@@ -1,9 +1,12 @@
 import type { Engine, RunOutcome, SealedTool, StepUsage } from '@nightshift/contracts';
 import { cleanJson, must } from '@nightshift/std';
+import { checkAnswer, correctionOf } from './answer.ts';
+import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures } from './limits.ts';
 import type { ModelReply } from './model.ts';
 import { offeredTools } from './offered-tools.ts';
-import { tasksOf } from './reasoning.ts';
-import { addUsage, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
+import { type PlanNames, planNames } from './planner.ts';
+import { addUsage, type JournalCall, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
+import { TaskTree } from './task-tree.ts';
 import { parseToolArguments } from './tool-arguments.ts';
 
 /** A tool call to command. */
@@ -23,17 +26,17 @@ export interface TurnEnd {
   readonly outcome: RunOutcome | undefined;
 }
 
-const TURNS_MAX = 100;
-const PARALLEL_CALLS_MAX = 64;
+const CORRECTIONS_MAX = 2;
 
 /** Decides what a reply means for the session. `callIds` are fresh ids, at least one for each call of the reply. */
 export function next(session: Session, journal: readonly JournalEntry[], reply: ModelReply, engine: Engine, callIds: readonly string[]): TurnEnd {
-  const calls = reply.toolCalls.slice(0, PARALLEL_CALLS_MAX).map((call, index) => {
+  const calls = reply.toolCalls.slice(0, parallelCalls(engine)).map((call, index) => {
     const callId = must(callIds[index], 'call id');
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
-  const toolCalls = Object.fromEntries([...Map.groupBy(calls, ({ name }) => name)].map(([name, list]) => [name, list.length]));
+  const names = planNamesOf(session);
+  const toolCalls = Object.fromEntries([...Map.groupBy(calls.filter(({ name }) => !isPlan(names, name)), ({ name }) => name)].map(([name, list]) => [name, list.length]));
   const { inputTokens, outputTokens, cachedInputTokens } = reply.usage;
   const used: StepUsage = { inputTokens, outputTokens, cachedInputTokens, toolCalls };
   const entry: TurnEntry = {
@@ -46,42 +49,60 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     costMicroUsd: costMicroUsd(used, engine),
   };
   const usage = addUsage(session.usage, used);
-  if (calls.length === 0) return { entry, results: [], commands: [], usage, outcome: outcomeOf(session, [...journal, entry], reply) };
-  if (session.step + 1 >= (engine.limits.turns ?? TURNS_MAX)) return { entry, results: [], commands: [], usage, outcome: failure('turn_limit', `The run used all of its ${session.step + 1} turns without an answer.`) };
-  const callsSoFar = Object.values(usage.toolCalls).reduce((sum, count) => sum + count, 0);
-  if (callsSoFar > (engine.limits.toolCalls ?? Infinity)) return { entry, results: [], commands: [], usage, outcome: failure('tool_call_limit', `The run asked for more than the ${engine.limits.toolCalls} tool calls its engine allows.`) };
-  return { entry, ...dispatch(session, entry), usage, outcome: undefined };
+  const end = { entry, results: [], commands: [], usage };
+  if (calls.length === 0) return { ...end, ...answerOf(session, journal, entry, reply, engine) };
+  const reached = reachedLimit(session, engine);
+  if (reached) return { ...end, outcome: failure(reached.code, reached.message) };
+  const repeated = repeatedFailures(journal);
+  const stuck = calls.find((call) => repeated(call) === 'stop');
+  if (stuck) return { ...end, outcome: failure('repeated_failure', `The model called ${stuck.name} again and again with the same arguments, and it failed each time.`) };
+  const { results, commands } = dispatch(session, entry, (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), (call) => repeated(call) === 'refuse');
+  const planned = TaskTree.of(journal, names, engine.limits.subtaskDepth).grow(entry, new Map());
+  return { ...end, results: [...results, ...[...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }))], commands, outcome: undefined };
 }
 
-function dispatch(session: Session, entry: TurnEntry): { results: ResultEntry[]; commands: Command[] } {
+/** The names of the planning functions in a session; a run without tools has none, and they mean nothing there. */
+function planNamesOf({ request }: Pick<Session, 'request'>): PlanNames {
+  return planNames(offeredTools(request.tools).keys());
+}
+
+function isPlan({ open, conclude }: PlanNames, name: string): boolean {
+  return name === open || name === conclude;
+}
+
+/** What becomes of a turn's calls. At most `callsMax` of them are made, and none that is in vain. */
+function dispatch(session: Session, entry: TurnEntry, callsMax = Infinity, isInVain: (call: JournalCall) => boolean = () => false): { results: ResultEntry[]; commands: Command[] } {
   const offered = offeredTools(session.request.tools);
+  const names = planNames(offered.keys());
   const results: ResultEntry[] = [];
   const commands: Command[] = [];
   for (const call of entry.calls) {
+    if (isPlan(names, call.name)) continue;
     const tool = offered.get(call.name)?.tool;
     const args = parseToolArguments(call.arguments);
     const refuse = (errorCode: string, content: string): void => void results.push({ kind: 'result', step: entry.step, callId: call.callId, result: { isError: true, errorCode, content } });
     if (!tool) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...offered.keys()].join(', ') || 'none'}`);
     else if (!args.ok) refuse('invalid_arguments', args.message);
+    else if (isInVain(call)) refuse('repeated_failure', 'this call has failed before with the same arguments and was not made again; try something else, or answer with what you have');
+    else if (commands.length >= callsMax) refuse('tool_call_limit', 'the run has made all the tool calls it may make; answer with what you have');
     else commands.push({ callId: call.callId, tool, arguments: cleanJson(args.value) as Record<string, unknown> });
   }
   return { results, commands };
 }
 
-function outcomeOf(session: Session, journal: readonly JournalEntry[], reply: ModelReply): RunOutcome {
-  if (reply.finishReason === 'content_filter') return failure('content_filtered', 'The model server refused to answer because of its content filter.');
-  if (reply.finishReason === 'length') return failure('output_truncated', 'The model’s answer was cut off at its output limit; raise options.max_step_tokens or ask for less.');
-  if (reply.content.trim() === '') return failure('empty_answer', 'The model ended the run without an answer.');
-  return { status: 'succeeded', result: { answer: session.request.answerFormat ? parsed(reply.content) : reply.content, reasoning: tasksOf(journal) } };
-}
-
-function parsed(content: string): unknown {
-  try {
-    return cleanJson(JSON.parse(content));
-  } catch (err) {
-    if (err instanceof SyntaxError) return content;
-    throw err;
-  }
+/** Whether a reply without calls ends the run, or has to be given once more. */
+function answerOf(session: Session, journal: readonly JournalEntry[], entry: TurnEntry, reply: ModelReply, engine: Engine): { entry: TurnEntry; outcome: RunOutcome | undefined } {
+  if (reply.finishReason === 'content_filter') return { entry, outcome: failure('content_filtered', 'The model server refused to answer because of its content filter.') };
+  if (reply.finishReason === 'length') return { entry, outcome: failure('output_truncated', 'The model’s answer was cut off at its output limit; raise options.max_step_tokens or ask for less.') };
+  if (reply.content.trim() === '') return { entry, outcome: failure('empty_answer', 'The model ended the run without an answer.') };
+  const tooLarge = answerTooLarge(reply.content, engine);
+  if (tooLarge) return { entry, outcome: failure(tooLarge.code, tooLarge.message) };
+  const checked = checkAnswer(reply.content, session.request.answerFormat);
+  if (checked.ok) return { entry, outcome: { status: 'succeeded', result: { answer: checked.value, reasoning: TaskTree.of([...journal, entry], planNamesOf(session), engine.limits.subtaskDepth).tasks() } } };
+  const { problems } = checked;
+  const corrections = journal.filter((one) => one.kind === 'turn' && one.correction !== undefined).length;
+  if (corrections < CORRECTIONS_MAX) return { entry: { ...entry, correction: correctionOf(problems) }, outcome: undefined };
+  return { entry, outcome: failure('invalid_answer', `The model’s answer did not match input.answerFormat in ${corrections + 1} tries: ${problems[0]}`, { errors: problems }) };
 }
 
 /** A failed outcome with a stable code. */

@@ -12,7 +12,8 @@ import { Upstreams } from '../src/upstreams.client.ts';
 import { arrived, engineStage, LEASE_MS, newSession, tool } from './stage.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
-const engine: Engine = { id: 'tim', aliases: ['tim-old'], upstreams: [{ name: 'fake', model: 'big' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 1000 } };
+const engine: Engine = { id: 'tim', aliases: ['tim-old'], upstreams: [{ name: 'fake', model: 'big' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 10_000 } };
+const small: Engine = { ...engine, id: 'small', aliases: [], limits: { contextTokens: 4000 } };
 
 let on: Awaited<ReturnType<typeof engineStage>>;
 let fake: FakeModel;
@@ -24,7 +25,7 @@ let lost: string[];
 beforeAll(async () => {
   on = await engineStage();
   fake = await startFakeModel();
-  upstreams = new Upstreams({ engines: [engine], offline: false, upstreams: { fake: { baseUrl: fake.baseUrl, apiKey: 'sk-canary', apiKeyName: 'UPSTREAM_API_KEY', concurrency: 10 } } });
+  upstreams = new Upstreams({ engines: [engine, small], offline: false, upstreams: { fake: { baseUrl: fake.baseUrl, apiKey: 'sk-canary', apiKeyName: 'UPSTREAM_API_KEY', concurrency: 10 } } });
 });
 beforeEach(() => {
   hints = new InProcessHints();
@@ -60,6 +61,19 @@ function engineOf(db: Database = on.db) {
 const outcomeOf = (runId: string) => waitFor(async () => (await on.sql<{ outcome: RunOutcome | null }>('select outcome from engine.sessions where run_id = $1', [runId]))[0]?.outcome, { describe: 'the end of the session' });
 const rowOf = async (runId: string) => (await on.row(runId))!;
 const wake = () => hints.send(workChannel('turn', 'shared'), '');
+/** Answers every tool call of a run with the same content until the run ends. */
+async function answering(runId: string, { loop, sessions }: Pick<ReturnType<typeof engineOf>, 'loop' | 'sessions'>, content: string): Promise<RunOutcome> {
+  const answered = new Set<string>();
+  await waitFor(async () => {
+    const calls = on.published.flatMap(({ payload }) => [payload as { command?: string; runId: string; callId: string; step: number }]).filter((one) => one.command === 'call' && one.runId === runId && !answered.has(one.callId));
+    for (const { callId, step } of calls) {
+      answered.add(callId);
+      await loop.begin(1, (granted) => sessions.results([arrived(runId, callId, { step, claim: granted > 0, result: { isError: false, content } })]));
+    }
+    return (await rowOf(runId)).state === 'done';
+  }, { timeoutMs: 20_000 });
+  return outcomeOf(runId);
+}
 const dueNow = async (runId: string) => {
   await on.sql('update engine.sessions set due_at = now() where run_id = $1', [runId]);
   wake();
@@ -93,6 +107,21 @@ describe('a turn', () => {
     expect(outcome).toMatchObject({ status: 'succeeded', result: { answer: expect.stringContaining('there is no tool') } });
     expect(fake.run('x')).toMatchObject({ requests: 3 });
     expect((await on.events(runId)).filter((event) => event.startsWith('tool.'))).toEqual([]);
+  });
+
+  test('of a run that plans shows the model what is open, forgets what is concluded, and stays within its engine’s context', async () => {
+    const on = engineOf();
+    const { runId } = await on.begin('plan:2x2 tools:12 answer:done', { engine: 'small' });
+    const outcome = await answering(runId, on, 'r'.repeat(3000));
+    const looked = (count: number) => Array.from({ length: count }, () => expect.objectContaining({ title: 'Call lookup' }));
+    const inner = (name: string) => expect.objectContaining({ title: name, thought: `I will do ${name}.`, subtasks: looked(3), conclusion: expect.stringContaining('concluded') });
+    const outer = (name: string) => ({ title: name, thought: `I will do ${name}.`, subtasks: [inner(`${name} 1`), inner(`${name} 2`)], conclusion: expect.stringContaining('concluded') });
+    expect(outcome).toEqual({ status: 'succeeded', result: { answer: 'done', reasoning: [outer('part 1'), outer('part 2')] } });
+    const prompts = fake.recent().map(({ body }) => body);
+    expect(prompts).toHaveLength(12 + 3 + 6 + 1);
+    for (const { messages, tools } of prompts) expect(JSON.stringify([messages, tools]).length / 4).toBeLessThan(4000);
+    expect(JSON.stringify(prompts.at(-1)!.messages)).toContain('All 2 subtasks are done. Go on with the task itself, or answer.');
+    expect((await rowOf(runId)).step).toBe(prompts.length);
   });
 
   test('of a session that waited for a slot says that it started, by whichever engine finds it', async () => {

@@ -2,6 +2,7 @@ import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Req, Res, U
 import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
 import { AppError, CreateRun, findEngine, ListRuns, RunAccepted, RunList, RunView } from '@nightshift/contracts';
 import { type AppRequest, assertPublicUrl, EgressError } from '@nightshift/http';
+import { compileJsonSchema } from '@nightshift/json-schema';
 import { newId } from '@nightshift/std';
 import type { FastifyReply } from 'fastify';
 import { admit, encodingOf, idempotencyOf } from './admission.ts';
@@ -63,6 +64,8 @@ export class RunsController {
     if (!findEngine(this.settings.engines, body.engine)) {
       throw invalid('engine', `unknown engine "${body.engine}"; known: ${this.settings.engines.map((engine) => engine.id).join(', ')}`);
     }
+    const [problem] = body.input.answerFormat ? compileJsonSchema(body.input.answerFormat).problems : [];
+    if (problem !== undefined) throw invalid('input.answerFormat', problem);
     const callbackUrl = body.output?.callbackUrl;
     if (!callbackUrl) return;
     try {

@@ -28,7 +28,8 @@ export function collectProcessMetrics(): void {
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800];
 const counter = <L extends string>(name: string, help: string, labelNames: L[]) => new Counter({ name, help, labelNames, registers: [registry] });
-const histogram = <L extends string>(name: string, help: string, labelNames: L[]) => new Histogram({ name, help, labelNames, buckets: SECONDS, registers: [registry] });
+const TOKENS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048].map((thousands) => thousands * 1000);
+const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets = SECONDS) => new Histogram({ name, help, labelNames, buckets, registers: [registry] });
 const gauge = <L extends string>(name: string, help: string, labelNames: L[]) => new Gauge({ name, help, labelNames, registers: [registry] });
 
 /** Every metric of the product. `work` is turn, tool_call or delivery; `service` the app. */
@@ -43,6 +44,8 @@ export const metrics = {
   consumerPaused: gauge('nightshift_consumer_paused', '1 while a consumer waits for its infrastructure.', ['service']),
   runDuration: histogram('nightshift_run_duration_seconds', 'From a run’s creation to its end.', ['status']),
   turnDuration: histogram('nightshift_turn_duration_seconds', 'One model turn.', ['outcome']),
+  contextPeak: histogram('nightshift_run_context_peak_tokens', 'Estimated tokens of the largest model request of a run.', ['engine'], TOKENS),
+  contextPruned: histogram('nightshift_run_pruned_tokens', 'Estimated tokens of a run that its last model request left out.', ['engine'], TOKENS),
   toolDuration: histogram('nightshift_tool_call_duration_seconds', 'One tool call.', ['outcome']),
   deliveryDuration: histogram('nightshift_delivery_attempt_duration_seconds', 'One webhook attempt.', ['outcome']),
   httpDuration: histogram('nightshift_http_request_duration_seconds', 'One HTTP request.', ['service', 'route', 'status']),

@@ -8,6 +8,8 @@ export type FakeFault = { readonly kind: 'status' | 'cut' | 'hang'; readonly tim
 export type FakeScript = {
   /** Turns that call tools before the answer (default 0). */
   readonly tools: number;
+  /** `2x3`: two subtasks of three subtasks each are opened and concluded, and the turns that call tools are shared out among the inner ones. */
+  readonly plan: readonly number[] | null;
   /** Calls in each of those turns, going round the offered tools (default 1). */
   readonly parallel: number;
   /** Name of the tool to call; by default the offered ones from the first on. */
@@ -57,6 +59,7 @@ export function scriptOf(request: FakeRequest): FakeScript {
   const asked = request.messages?.find(({ role }) => role === 'user');
   return {
     tools: count('tools', 0),
+    plan: fields.get('plan')?.split('x').map(Number) ?? null,
     parallel: count('parallel', 1),
     tool: fields.get('tool') ?? null,
     delay: count('delay', 0),
@@ -91,18 +94,49 @@ function textOf(content: unknown): string {
 export type FakeCall = { readonly id: string; readonly name: string; readonly arguments: string };
 export type FakeTurn = { readonly index: number; readonly text: string; readonly calls: readonly FakeCall[] };
 
-/** What comes next: as many turns are done as the conversation holds assistant messages with tool calls. */
+type Act = { readonly kind: 'call' | 'conclude' } | { readonly kind: 'open'; readonly titles: readonly string[] };
+
+/** What comes next. How many turns are done is told by the id of the last call, also where earlier messages were left out. */
 export function nextTurn(script: FakeScript, request: FakeRequest): FakeTurn {
   const messages = request.messages ?? [];
-  const index = messages.filter(({ role, tool_calls: calls }) => role === 'assistant' && (calls?.length ?? 0) > 0).length;
+  const index = turnsDone(messages);
+  const act = script.plan === null ? index < script.tools && CALL : actsOf(script.plan, script.tools)[index];
   const offered = request.tools ?? [];
-  if (index >= script.tools || (offered.length === 0 && script.tool === null)) return { index, text: answerOf(script, messages), calls: [] };
+  const functions = offered.filter(({ function: { name } }) => !isPlanning(name));
+  if (!act || (functions.length === 0 && script.tool === null)) return { index, text: answerOf(script, messages), calls: [] };
+  const id = (position: number) => `call_${index}_${position}`;
+  if (act.kind !== 'call') {
+    const prefix = act.kind === 'open' ? 'open_subtasks' : 'conclude_subtask';
+    const given = act.kind === 'open' ? { subtasks: act.titles.map((title) => ({ title, thought: `I will do ${title}.` })) } : { conclusion: `concluded in turn ${index}` };
+    return { index, text: '', calls: [{ id: id(0), name: offered.find(({ function: { name } }) => name.startsWith(prefix))?.function.name ?? prefix, arguments: JSON.stringify(given) }] };
+  }
   const calls = Array.from({ length: script.parallel }, (_, position) => {
-    const tool = offered.find((one) => one.function.name === script.tool) ?? offered[position % offered.length];
+    const tool = functions.find((one) => one.function.name === script.tool) ?? functions[position % functions.length];
     const given = JSON.stringify(argumentsFor(tool?.function.parameters ?? {}, index * script.parallel + position));
-    return { id: `call_${index}_${position}`, name: script.tool ?? tool?.function.name ?? '', arguments: script.badArguments ? given.slice(0, -1) : given };
+    return { id: id(position), name: script.tool ?? tool?.function.name ?? '', arguments: script.badArguments ? given.slice(0, -1) : given };
   });
   return { index, text: '', calls };
+}
+
+const CALL: Act = { kind: 'call' };
+
+function isPlanning(name: string): boolean {
+  return /^(open_subtasks|conclude_subtask)_*$/.test(name);
+}
+
+function turnsDone(messages: readonly FakeMessage[]): number {
+  const turns = messages.filter(({ role, tool_calls: calls }) => role === 'assistant' && (calls?.length ?? 0) > 0);
+  const last = turns.at(-1)?.tool_calls?.[0] as { id?: string } | undefined;
+  const told = /^call_(\d+)_/.exec(last?.id ?? '')?.[1];
+  return told === undefined ? turns.length : Number(told) + 1;
+}
+
+/** The turns of a plan: each list of subtasks is opened, its tasks are done one after the other, and each is concluded. */
+function actsOf([count, ...inner]: readonly number[], turns: number, name = 'part'): Act[] {
+  if (count === undefined) return Array.from({ length: turns }, () => CALL);
+  const titles = Array.from({ length: count }, (_, at) => `${name} ${at + 1}`);
+  const share = (at: number) => Math.floor(((at + 1) * turns) / count) - Math.floor((at * turns) / count);
+  return [{ kind: 'open', titles }, ...titles.flatMap((title, at): Act[] => [...actsOf(inner, share(at), title), { kind: 'conclude' }])];
 }
 
 function answerOf(script: FakeScript, messages: readonly FakeMessage[]): string {

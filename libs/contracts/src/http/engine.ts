@@ -3,12 +3,27 @@ import { z } from 'zod';
 /** USD per million tokens. */
 const Prices = z.object({ input: z.number().nonnegative(), cachedInput: z.number().nonnegative().optional(), output: z.number().nonnegative() });
 
-/** Bounds of one run on an engine. */
+/** Bounds of one run on an engine; what is left out is bounded by the engine's own defaults, or not at all. */
 const Limits = z.object({
+  /** Tokens of one model request, the reply included. */
   contextTokens: z.number().int().positive(),
+  /** Tokens of one reply. */
   outputTokens: z.number().int().positive().optional(),
+  /** Model turns of one run; default 100. */
   turns: z.number().int().positive().optional(),
-  toolCalls: z.number().int().positive().optional(),
+  /** Tool calls of one run. */
+  toolCalls: z.number().int().nonnegative().optional(),
+  /** Tool calls of one turn; default and maximum 64. */
+  parallelToolCalls: z.number().int().positive().optional(),
+  /** Input and output tokens of all turns of one run together. */
+  runInputTokens: z.number().int().positive().optional(),
+  runOutputTokens: z.number().int().positive().optional(),
+  /** How deep subtasks may be nested; default 8. */
+  subtaskDepth: z.number().int().positive().optional(),
+  /** Characters of the answer; default 1,048,576. */
+  answerChars: z.number().int().positive().optional(),
+  /** Of how many of the last concluded subtasks the model still sees the steps; default 1. */
+  pruningBuffer: z.number().int().nonnegative().optional(),
 });
 
 /** One row of the catalogue. An id or alias is what clients send as `engine`. */

@@ -1,0 +1,29 @@
+import { compileJsonSchema } from '@nightshift/json-schema';
+import { cleanJson } from '@nightshift/std';
+
+/** An answer of the model as the run's result gets it, or what is wrong with it. */
+export type CheckedAnswer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Checks an answer against the format that the run asks for; without one any text will do. */
+export function checkAnswer(content: string, format: Readonly<Record<string, unknown>> | undefined): CheckedAnswer {
+  if (!format) return { ok: true, value: content };
+  let value: unknown;
+  try {
+    value = cleanJson(JSON.parse(withoutFence(content)));
+  } catch (err) {
+    if (err instanceof SyntaxError) return { ok: false, problems: [`it is not JSON: ${err.message}`] };
+    throw err;
+  }
+  const problems = compileJsonSchema(format).check(value);
+  return problems.length === 0 ? { ok: true, value } : { ok: false, problems };
+}
+
+/** What the model is told about an answer that does not fit. */
+export function correctionOf(problems: readonly string[]): string {
+  return ['Your answer does not have the format that was asked for:', ...problems.map((problem) => `- ${problem}`), 'Answer again, with nothing but the corrected JSON.'].join('\n');
+}
+
+/** Models like to put JSON into a Markdown fence. */
+function withoutFence(content: string): string {
+  return /^\s*```(?:json)?\s*\n([\s\S]*?)\n?\s*```\s*$/i.exec(content)?.[1] ?? content;
+}

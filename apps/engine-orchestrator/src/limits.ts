@@ -1,0 +1,66 @@
+import type { Engine, StepUsage } from '@nightshift/contracts';
+import type { JournalCall, JournalEntry } from './session.ts';
+import { resultsOf } from './task-tree.ts';
+
+/** A limit that a run has reached. */
+export interface Reached {
+  readonly code: string;
+  readonly message: string;
+}
+
+const TURNS_MAX = 100;
+const PARALLEL_CALLS_MAX = 64;
+const ANSWER_CHARS_MAX = 1024 * 1024;
+/** The same call is refused after so many failures, and ends the run after so many more. */
+const FAILURES_TOLD = 2;
+const FAILURES_MAX = 5;
+
+/** The limit that makes a run's next turn its last: it has to answer with what it has. */
+export function reachedLimit({ step, usage }: { readonly step: number; readonly usage: StepUsage }, { limits }: Engine): Reached | undefined {
+  const { turns = TURNS_MAX, toolCalls = Infinity, runInputTokens = Infinity, runOutputTokens = Infinity } = limits;
+  if (step >= turns - 1) return { code: 'turn_limit', message: `The run used all of its ${turns} turns without an answer.` };
+  if (callCount(usage) >= toolCalls) return { code: 'tool_call_limit', message: `The run made the ${toolCalls} tool calls that its engine allows, and went on calling.` };
+  if (usage.inputTokens >= runInputTokens) return { code: 'input_token_limit', message: `The run used the ${runInputTokens} input tokens that its engine allows without an answer.` };
+  if (usage.outputTokens >= runOutputTokens) return { code: 'output_token_limit', message: `The run used the ${runOutputTokens} output tokens that its engine allows without an answer.` };
+  return undefined;
+}
+
+/** What the model is told in its last turn. */
+export const LAST_TURN = 'You have reached the limit of this run. Answer now with what you have, and say what is missing.';
+
+/** Tool calls of a usage, of all tools together. */
+export function callCount({ toolCalls }: StepUsage): number {
+  return Object.values(toolCalls).reduce((sum, count) => sum + count, 0);
+}
+
+/** Calls that one turn may make side by side. */
+export function parallelCalls({ limits }: Engine): number {
+  return Math.min(limits.parallelToolCalls ?? PARALLEL_CALLS_MAX, PARALLEL_CALLS_MAX);
+}
+
+/** Whether an answer is larger than the engine allows. */
+export function answerTooLarge(content: string, { limits }: Engine): Reached | undefined {
+  const { answerChars = ANSWER_CHARS_MAX } = limits;
+  return content.length > answerChars ? { code: 'answer_too_large', message: `The answer has ${content.length} characters; the engine allows ${answerChars}.` } : undefined;
+}
+
+/** How a call is told from others: the same tool with the same arguments. */
+type Same = Pick<JournalCall, 'name' | 'arguments'>;
+
+/** Tells how often exactly a call has failed so far, and what follows from that. */
+export function repeatedFailures(journal: readonly JournalEntry[]): (call: Same) => 'call' | 'refuse' | 'stop' {
+  const results = resultsOf(journal);
+  const failures = new Map<string, number>();
+  for (const entry of journal) {
+    if (entry.kind !== 'turn') continue;
+    for (const call of entry.calls) if (results.get(call.callId)?.isError) failures.set(keyOf(call), (failures.get(keyOf(call)) ?? 0) + 1);
+  }
+  return (call) => {
+    const count = failures.get(keyOf(call)) ?? 0;
+    return count < FAILURES_TOLD ? 'call' : count < FAILURES_MAX ? 'refuse' : 'stop';
+  };
+}
+
+function keyOf({ name, arguments: args }: Same): string {
+  return `${name} ${args}`;
+}

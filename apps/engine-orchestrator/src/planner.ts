@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import type { ModelTool } from './model.ts';
+
+/** The names of the functions by which the model plans: they stand beside the run's tools and never show as tool calls. */
+export interface PlanNames {
+  readonly open: string;
+  readonly conclude: string;
+}
+
+const SUBTASKS_MAX = 50;
+
+/** What `open` is called with. */
+export const OpenSubtasks = z.object({
+  subtasks: z
+    .array(z.object({ title: z.string().min(1).max(200), thought: z.string().max(4000).optional() }))
+    .min(1)
+    .max(SUBTASKS_MAX),
+});
+
+/** What `conclude` is called with. */
+export const ConcludeSubtask = z.object({ conclusion: z.string().min(1) });
+
+/** Names that no tool of the run has. */
+export function planNames(tools: Iterable<string>): PlanNames {
+  const taken = new Set(tools);
+  const free = (name: string): string => (taken.has(name) ? free(`${name}_`) : name);
+  return { open: free('open_subtasks'), conclude: free('conclude_subtask') };
+}
+
+/** The functions as they are offered to the model. */
+export function planOffers({ open, conclude }: PlanNames): ModelTool[] {
+  const text = { type: 'string' };
+  const subtask = { type: 'object', properties: { title: text, thought: { type: 'string', description: 'How you will go about it.' } }, required: ['title'] };
+  return [
+    {
+      name: open,
+      description: `Splits the open task into subtasks, which you then work on one after the other. Each ends with ${conclude}. They may be split again.`,
+      parameters: { type: 'object', properties: { subtasks: { type: 'array', items: subtask, minItems: 1, maxItems: SUBTASKS_MAX } }, required: ['subtasks'] },
+    },
+    {
+      name: conclude,
+      description: 'Ends the open subtask. Its steps are forgotten soon: the conclusion has to hold everything that you will need of it.',
+      parameters: { type: 'object', properties: { conclusion: text }, required: ['conclusion'] },
+    },
+  ];
+}
+
+/** How the functions are explained to the model. */
+export function planPrompt({ open, conclude }: PlanNames): string {
+  return `Work of more than a few steps goes best in parts: split it with ${open}, work on the open subtask, end it with ${conclude}, and so on until you can answer.`;
+}

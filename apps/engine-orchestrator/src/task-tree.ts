@@ -1,0 +1,149 @@
+import type { Task, ToolResult } from '@nightshift/contracts';
+import { ConcludeSubtask, OpenSubtasks, type PlanNames } from './planner.ts';
+import type { JournalCall, JournalEntry, TurnEntry } from './session.ts';
+import { parseToolArguments } from './tool-arguments.ts';
+
+/** Turns that made up a subtask which is concluded: first and last step, both included. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Node {
+  readonly title: string;
+  readonly thought?: string;
+  readonly tooluse?: Task['tooluse'];
+  readonly subtasks: Node[];
+  conclusion?: string;
+}
+
+/** A list of subtasks that is being worked on: one of them is open, since the step `since`. */
+interface OpenList {
+  readonly nodes: readonly Node[];
+  at: number;
+  since: number;
+}
+
+const DEPTH_MAX = 8;
+
+/** The tree of tasks that a journal tells, grown turn by turn. */
+export class TaskTree {
+  readonly #names: PlanNames;
+  readonly #depthMax: number;
+  readonly #root: Node[] = [];
+  readonly #open: OpenList[] = [];
+  readonly #concluded: Span[] = [];
+
+  constructor(names: PlanNames, depthMax = DEPTH_MAX) {
+    this.#names = names;
+    this.#depthMax = depthMax;
+  }
+
+  /** The tree of a whole journal. */
+  static of(journal: readonly JournalEntry[], names: PlanNames, depthMax?: number): TaskTree {
+    const tree = new TaskTree(names, depthMax);
+    const results = resultsOf(journal);
+    for (const entry of journal) if (entry.kind === 'turn') tree.grow(entry, results);
+    return tree;
+  }
+
+  /** What was concluded, in that order; of what ended in one turn, the outermost. */
+  get concluded(): readonly Span[] {
+    return this.#concluded;
+  }
+
+  /** The tasks as clients see them. */
+  tasks(): Task[] {
+    return this.#root.map(taskOf);
+  }
+
+  /** Adds a turn. Returns what its planning calls are answered, by call id. */
+  grow(turn: TurnEntry, results: ReadonlyMap<string, ToolResult>): Map<string, ToolResult> {
+    const answers = new Map<string, ToolResult>();
+    let thought = [turn.reasoning, turn.content].filter((text) => text !== undefined && text !== '').join('\n');
+    const thoughtOnce = () => {
+      const once = thought === '' ? {} : { thought };
+      thought = '';
+      return once;
+    };
+    if (turn.calls.length === 0 && turn.reasoning !== undefined) this.#add({ title: 'Answer', thought: turn.reasoning, subtasks: [] });
+    for (const call of turn.calls) {
+      if (call.name === this.#names.open) answers.set(call.callId, this.#openList(call, turn.step, thoughtOnce));
+      else if (call.name === this.#names.conclude) answers.set(call.callId, this.#conclude(call, turn.step, thoughtOnce));
+      else this.#add({ title: `Call ${call.name}`, ...thoughtOnce(), tooluse: toolUseOf(call, results.get(call.callId)), subtasks: [] });
+    }
+    return answers;
+  }
+
+  #add(node: Node): void {
+    const list = this.#open.at(-1);
+    (list?.nodes[list.at]?.subtasks ?? this.#root).push(node);
+  }
+
+  #openList(call: JournalCall, step: number, thought: () => { thought?: string }): ToolResult {
+    const asked = argumentsOf(call, OpenSubtasks);
+    if (!asked.ok) return asked.refusal;
+    if (this.#open.length >= this.#depthMax) return refusal('too_deep', `subtasks may be ${this.#depthMax} deep at most; work on the open one`);
+    const planned = thought();
+    if (planned.thought !== undefined) this.#add({ title: 'Plan', ...planned, subtasks: [] });
+    const nodes = asked.value.subtasks.map(({ title, thought: how }): Node => ({ title, ...(how && { thought: how }), subtasks: [] }));
+    for (const node of nodes) this.#add(node);
+    this.#open.push({ nodes, at: 0, since: step + 1 });
+    return { isError: false, content: this.#whatIsOpen() };
+  }
+
+  #conclude(call: JournalCall, step: number, thought: () => { thought?: string }): ToolResult {
+    const asked = argumentsOf(call, ConcludeSubtask);
+    if (!asked.ok) return asked.refusal;
+    const list = this.#open.at(-1);
+    const node = list?.nodes[list.at];
+    if (!list || !node) return refusal('nothing_open', 'no subtask is open; answer when the task is done');
+    const last = thought();
+    if (last.thought !== undefined) this.#add({ title: 'Conclude', ...last, subtasks: [] });
+    node.conclusion = asked.value.conclusion;
+    this.#note({ from: list.since, to: step - 1 });
+    list.at += 1;
+    list.since = step + 1;
+    if (list.at === list.nodes.length) this.#open.pop();
+    return { isError: false, content: `Concluded. ${this.#whatIsOpen(list)}` };
+  }
+
+  #note(span: Span): void {
+    if (span.to < span.from) return;
+    if (this.#concluded.at(-1)?.to === span.to) this.#concluded.pop();
+    this.#concluded.push(span);
+  }
+
+  #whatIsOpen(finished?: OpenList): string {
+    const list = this.#open.at(-1);
+    const done = finished && finished.at === finished.nodes.length ? `All ${finished.nodes.length} subtasks are done. ` : '';
+    if (!list) return `${done}Go on with the task itself, or answer.`;
+    return `${done}Subtask ${list.at + 1} of ${list.nodes.length} is open${done && ' again'}: ${list.nodes[list.at]?.title}`;
+  }
+}
+
+/** The tool results of a journal by call. */
+export function resultsOf(journal: readonly JournalEntry[]): Map<string, ToolResult> {
+  return new Map(journal.flatMap((entry) => (entry.kind === 'result' ? [[entry.callId, entry.result] as const] : [])));
+}
+
+function taskOf({ subtasks, ...task }: Node): Task {
+  return { ...task, ...(subtasks.length > 0 && { subtasks: subtasks.map(taskOf) }) };
+}
+
+function toolUseOf(call: JournalCall, result: ToolResult | undefined): Task['tooluse'] {
+  const args = parseToolArguments(call.arguments);
+  return { tool_name: call.name, tool_call_id: call.callId, parameters: args.ok ? args.value : {}, ...(result && { tool_result: result.isError ? { error: result.content } : result.content }) };
+}
+
+function argumentsOf<T>(call: JournalCall, schema: { safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } } }): { ok: true; value: T } | { ok: false; refusal: ToolResult } {
+  const args = parseToolArguments(call.arguments);
+  if (!args.ok) return { ok: false, refusal: refusal('invalid_arguments', args.message) };
+  const parsed = schema.safeParse(args.value);
+  if (parsed.success) return { ok: true, value: parsed.data };
+  return { ok: false, refusal: refusal('invalid_arguments', parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`).join('; ')) };
+}
+
+function refusal(errorCode: string, content: string): ToolResult {
+  return { isError: true, errorCode, content };
+}

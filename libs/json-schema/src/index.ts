@@ -1,0 +1,1 @@
+export { type CompiledSchema, compileJsonSchema } from './json-schema.ts';
