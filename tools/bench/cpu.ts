@@ -20,6 +20,18 @@ export function cpuTimes(mark: string, directory: string): CpuTimes {
   return { productMs, infrastructureMs };
 }
 
+/** Ticks of all processors since the machine began: all of them, and those that a virtual machine's host gave to others. */
+export function readCpu(): { readonly all: number; readonly stolen: number } {
+  const line = readOr(() => readFileSync('/proc/stat', 'utf8')).split('\n')[0] ?? '';
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number);
+  return { all: ticks.reduce((sum, one) => sum + one, 0), stolen: ticks[7] ?? 0 };
+}
+
+/** The part of the processors' time between two readings that the host gave to others. */
+export function stolenShare(before: ReturnType<typeof readCpu>, after: ReturnType<typeof readCpu>): number {
+  return after.all > before.all ? (after.stolen - before.stolen) / (after.all - before.all) : 0;
+}
+
 /** What passed between two readings, for each of `count` pieces of work. */
 export function cpuPer(before: CpuTimes, after: CpuTimes, count: number): CpuTimes {
   return {

@@ -1,9 +1,10 @@
-/** The benchmark suite: `npm run bench -- [--shape standalone|cluster] [--only <name>] [--json <file>]`. */
+/** The benchmark suite: `npm run bench -- [--shape standalone|cluster] [--only <name>,…] [--json <file>]`. */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Bench, startLoad, steadyBatch, stopLoad } from './bench.ts';
 import { benchmarks } from './benchmarks.ts';
+import { readCpu, stolenShare } from './cpu.ts';
 import { type Figure, table, verdict } from './figures.ts';
 import { startHelper } from './process.ts';
 import { type Shape, startProduct } from './product.ts';
@@ -11,22 +12,37 @@ import { type Shape, startProduct } from './product.ts';
 const limitMs = 5 * 60_000;
 const loadBefore = loadavg()[0] ?? 0;
 const quietLoadMax = 0.7;
+const STOLEN_MAX = 0.03;
+const cpuBefore = readCpu();
 
-function readOptions(): { shape: Shape; only: string | undefined; json: string } {
+type Options = { shape: Shape; only: readonly string[]; json: string };
+
+function usage(): string {
+  const names = benchmarks.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`);
+  return `npm run bench -- [--shape standalone|cluster] [--only <name>,…] [--json <file>]\n\n${names.join('\n')}\n`;
+}
+
+function readOptions(): Options {
   const { values } = parseArgs({
-    options: { shape: { type: 'string', default: 'standalone' }, only: { type: 'string' }, json: { type: 'string', default: 'bench-results.json' } },
+    options: { shape: { type: 'string', default: 'standalone' }, only: { type: 'string' }, json: { type: 'string', default: 'bench-results.json' }, help: { type: 'boolean' } },
   });
-  const { shape, only, json } = values;
+  const { shape, json, help } = values;
+  if (help) {
+    process.stdout.write(usage());
+    process.exit(0);
+  }
   if (shape !== 'standalone' && shape !== 'cluster') throw new Error(`--shape is standalone or cluster, not ${shape}`);
   const names = benchmarks.map(({ name }) => name);
-  if (only !== undefined && !names.includes(only)) throw new Error(`--only is one of ${names.join(', ')}, not ${only}`);
+  const only = values.only?.split(',') ?? names;
+  const unknown = only.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new Error(`--only takes ${names.join(', ')}, not ${unknown}`);
   return { shape, only, json };
 }
 
 const stopping = new AbortController();
 const cleanups: (() => Promise<void>)[] = [];
 
-async function measure(shape: Shape, only: string | undefined): Promise<Record<string, Figure[]>> {
+async function measure({ shape, only }: Options): Promise<Record<string, Figure[]>> {
   const say = (text: string): void => console.error(`bench: ${text}`);
   if (loadBefore > quietLoadMax) say(`this machine is busy with something else (load ${loadBefore.toFixed(1)}), so the figures will be worse than the product`);
   const model = await startHelper('fake-model.ts');
@@ -43,17 +59,19 @@ async function measure(shape: Shape, only: string | undefined): Promise<Record<s
   await steadyBatch(bench, 3, 64, 4);
   const figures: Record<string, Figure[]> = {};
   for (const benchmark of benchmarks) {
-    if (stopping.signal.aborted || (only !== undefined && benchmark.name !== only)) continue;
+    if (stopping.signal.aborted || !only.includes(benchmark.name)) continue;
     say(`${benchmark.name}: ${benchmark.about}`);
     figures[benchmark.name] = await benchmark.run(bench);
   }
   return figures;
 }
 
-function report(shape: Shape, figures: Record<string, Figure[]>, json: string, seconds: number): void {
-  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), node: process.version, loadBefore };
+function report({ shape, json }: Options, figures: Record<string, Figure[]>, seconds: number): void {
+  const stolen = stolenShare(cpuBefore, readCpu());
+  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), node: process.version, loadBefore, stolen };
   const results = Object.entries(figures).flatMap(([benchmark, list]) => list.map((one) => ({ benchmark, ...one, verdict: verdict(one) })));
   console.log(`\n${shape}, ${machine.cpus} × ${machine.model}, everything on this machine, ${seconds.toFixed(0)} s\n`);
+  if (stolen > STOLEN_MAX) console.log(`The host gave ${(stolen * 100).toFixed(0)} % of the processors' time to others meanwhile: the figures are worse than the machine.\n`);
   console.log(table(Object.values(figures).flat()));
   writeFileSync(json, `${JSON.stringify({ shape, at: new Date().toISOString(), machine, results }, null, 2)}\n`);
   console.log(`\nwritten to ${json}`);
@@ -69,13 +87,12 @@ function refuse(error: unknown): never {
   process.exit(2);
 }
 
-let options: ReturnType<typeof readOptions>;
+let options: Options;
 try {
   options = readOptions();
 } catch (error) {
   refuse(error);
 }
-const { shape, only, json } = options;
 const timer = setTimeout(() => {
   console.error(`bench: it took more than ${limitMs / 60_000} minutes and was ended`);
   process.exitCode = 1;
@@ -88,11 +105,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 const startedMs = performance.now();
-const measuring = measure(shape, only);
+const measuring = measure(options);
 try {
   const stopped = new Promise<null>((resolve) => stopping.signal.addEventListener('abort', () => resolve(null)));
   const figures = await Promise.race([measuring, stopped]);
-  if (figures) report(shape, figures, json, (performance.now() - startedMs) / 1000);
+  if (figures) report(options, figures, (performance.now() - startedMs) / 1000);
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
