@@ -46,7 +46,7 @@ const MESSAGE_TOKENS = 4;
 const SHORT_CHARS = 400;
 const MARKER_CHARS = 80;
 /** The part of the limit that one turn may take. */
-const TURN_PART = 0.5;
+const TURN_PART = 0.6;
 /** A cut goes down to this part of the limit, so that the next turns only add to what the upstream has in its cache. */
 const CUT_TO = 0.75;
 const LEFT_OUT: ModelMessage = { role: 'user', content: '[Earlier steps were left out here, because they do not fit into the context.]' };
@@ -127,7 +127,7 @@ function messagesOf({ turn, texts, charsMax }: Shown, isWhole: boolean): ModelMe
 /** The beginning of a text, with a marker where something is missing; a text that is hardly longer stays as it is. */
 function shortened(text: string, charsMax: number): string {
   if (text.length <= charsMax + MARKER_CHARS) return text;
-  return `${text.slice(0, charsMax).toWellFormed()}\n[shortened: ${text.length - charsMax} of ${text.length} characters left out]`;
+  return `${text.slice(0, charsMax).toWellFormed()}\n[truncated: the first ${charsMax} of ${text.length} characters]`;
 }
 
 function textOf(result: ToolResult | undefined): string {
