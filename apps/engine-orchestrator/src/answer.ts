@@ -1,5 +1,5 @@
 import { compileJsonSchema } from '@nightshift/json-schema';
-import { cleanJson } from '@nightshift/std';
+import { cleanJson, cleanText } from '@nightshift/std';
 
 /** An answer of the model as the run's result gets it, or what is wrong with it. */
 export type CheckedAnswer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problems: readonly string[] };
@@ -11,7 +11,7 @@ export function checkAnswer(content: string, format: Readonly<Record<string, unk
   try {
     value = cleanJson(JSON.parse(withoutFence(content)));
   } catch (err) {
-    if (err instanceof SyntaxError) return { ok: false, problems: [`it is not JSON: ${err.message}`] };
+    if (err instanceof SyntaxError) return { ok: false, problems: [cleanText(`it is not JSON: ${err.message}`)] };
     throw err;
   }
   const problems = compileJsonSchema(format).check(value);
@@ -25,5 +25,7 @@ export function correctionOf(problems: readonly string[]): string {
 
 /** Models like to put JSON into a Markdown fence. */
 function withoutFence(content: string): string {
-  return /^\s*```(?:json)?\s*\n([\s\S]*?)\n?\s*```\s*$/i.exec(content)?.[1] ?? content;
+  const text = content.trim();
+  const start = text.indexOf('\n');
+  return text.startsWith('```') && text.endsWith('```') && start > 0 && start < text.length - 3 ? text.slice(start, -3) : text;
 }

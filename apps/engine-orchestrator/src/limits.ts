@@ -11,7 +11,7 @@ export interface Reached {
 const TURNS_MAX = 100;
 const PARALLEL_CALLS_MAX = 64;
 const ANSWER_CHARS_MAX = 1024 * 1024;
-/** The same call is refused after so many failures, and ends the run after so many more. */
+/** The same call is refused after so many failures in a row, and ends the run after so many. */
 const FAILURES_TOLD = 2;
 const FAILURES_MAX = 5;
 
@@ -26,7 +26,7 @@ export function reachedLimit({ step, usage }: { readonly step: number; readonly 
 }
 
 /** What the model is told in its last turn. */
-export const LAST_TURN = 'You have reached the limit of this run. Answer now with what you have, and say what is missing.';
+export const LAST_TURN = 'You have reached the limit of this run. Answer now with what you have; no tool can be called any more.';
 
 /** Tool calls of a usage, of all tools together. */
 export function callCount({ toolCalls }: StepUsage): number {
@@ -47,16 +47,14 @@ export function answerTooLarge(content: string, { limits }: Engine): Reached | u
 /** How a call is told from others: the same tool with the same arguments. */
 type Same = Pick<JournalCall, 'name' | 'arguments'>;
 
-/** Tells how often exactly a call has failed so far, and what follows from that. */
+/** Tells in how many of the last turns, one after the other, exactly this call was made and failed, and what follows from that. */
 export function repeatedFailures(journal: readonly JournalEntry[]): (call: Same) => 'call' | 'refuse' | 'stop' {
   const results = resultsOf(journal);
-  const failures = new Map<string, number>();
-  for (const entry of journal) {
-    if (entry.kind !== 'turn') continue;
-    for (const call of entry.calls) if (results.get(call.callId)?.isError) failures.set(keyOf(call), (failures.get(keyOf(call)) ?? 0) + 1);
-  }
+  const turns = journal.filter((entry) => entry.kind === 'turn').toReversed();
+  const failed = turns.map((turn) => new Set(turn.calls.filter(({ callId }) => results.get(callId)?.isError).map(keyOf)));
   return (call) => {
-    const count = failures.get(keyOf(call)) ?? 0;
+    const other = failed.findIndex((keys) => !keys.has(keyOf(call)));
+    const count = other < 0 ? failed.length : other;
     return count < FAILURES_TOLD ? 'call' : count < FAILURES_MAX ? 'refuse' : 'stop';
   };
 }

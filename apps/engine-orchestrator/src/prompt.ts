@@ -41,9 +41,10 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
   ];
   const isLast = reachedLimit({ step, usage }, engine) !== undefined;
   const tail: ModelMessage[] = isLast && journal.length > 0 ? [{ role: 'user', content: LAST_TURN }] : [];
-  const headTokens = tokensOf([...head, ...tail]) + (tools.length > 0 ? textTokens(JSON.stringify(tools)) : 0);
+  const headTokens = tokensOf([...head, ...tail]) + (request.answerFormat ? textTokens(JSON.stringify(request.answerFormat)) : 0) + (tools.length > 0 ? textTokens(JSON.stringify(tools)) : 0);
   const { contextTokens, outputTokens = OUTPUT_TOKENS, pruningBuffer = PRUNING_BUFFER } = engine.limits;
-  const tokensMax = contextTokens - headTokens - Math.min(request.maxStepTokens ?? outputTokens, Math.floor(contextTokens * OUTPUT_PART));
+  const reserved = Math.min(request.maxStepTokens ?? outputTokens, Math.floor(contextTokens * OUTPUT_PART));
+  const tokensMax = contextTokens - headTokens - reserved;
   const { messages, tokens, prunedTokens } = workingMemory({
     turns: journal.filter((entry) => entry.kind === 'turn'),
     results: resultsOf(journal),
@@ -57,7 +58,7 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
       messages: [...head, ...messages, ...tail],
       tools,
       ...(isLast && tools.length > 0 && { toolChoice: 'none' as const }),
-      ...(request.maxStepTokens !== undefined && { maxTokens: request.maxStepTokens }),
+      ...(request.maxStepTokens !== undefined && { maxTokens: reserved }),
       ...(request.answerFormat && { responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: request.answerFormat } } }),
     },
     tokens: headTokens + tokens,

@@ -1,4 +1,4 @@
-import { cleanJson } from '@nightshift/std';
+import { cleanJson, cleanText } from '@nightshift/std';
 
 export type ToolArguments = { readonly ok: true; readonly value: Record<string, unknown> } | { readonly ok: false; readonly message: string };
 
@@ -9,7 +9,7 @@ export function parseToolArguments(text: string): ToolArguments {
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    return { ok: false, message: `The arguments are not valid JSON: ${(error as Error).message}` };
+    return { ok: false, message: cleanText(`The arguments are not valid JSON: ${(error as Error).message}`) };
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return { ok: false, message: 'The arguments have to be a JSON object.' };
   return { ok: true, value: cleanJson(parsed) as Record<string, unknown> };

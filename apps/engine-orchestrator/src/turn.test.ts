@@ -54,6 +54,16 @@ describe('an answer', () => {
     expect(end).toMatchObject({ outcome: undefined, commands: [], entry: { content, correction: expect.stringMatching(words) } });
   });
 
+  test('that is wrong when a limit is reached fails the run at once', () => {
+    expect(next(sessionOf({ step: 9 }, { answerFormat: format }), [], reply({ content: '{}' }), engine, []).outcome).toMatchObject({ error: { code: 'invalid_answer' } });
+  });
+
+  test('that is wrong in ways that cannot be stored is still asked for again', () => {
+    const { entry } = after(sessionOf({}, { answerFormat: format }), reply({ content: '🎉 Here it is' }));
+    expect(entry.correction?.isWellFormed()).toBe(true);
+    expect(after(sessionOf({}, { answerFormat: format }), reply({ content: `\`\`\`${'\n'.repeat(200_000)}x` })).entry.correction).toMatch(/JSON/);
+  });
+
   test('that is wrong for the third time fails the run, and says what was wrong', () => {
     const session = (step: number) => sessionOf({ step }, { answerFormat: format });
     const journal: JournalEntry[] = [];
@@ -137,17 +147,15 @@ describe('tool calls', () => {
     expect(next(session, [], calls({}), { ...engine, limits: { contextTokens: 1000, ...limits } }, ids(1)).outcome).toMatchObject({ error: { code } });
   });
 
-  test('that failed twice are not made again, and end the run when the model insists', () => {
+  test('that failed in two turns running are not made again, and end the run when the model insists', () => {
     const journal: JournalEntry[] = [];
-    const ask = (step: number) => {
-      const end = after(sessionOf({ step }), calls({ arguments: '{"q":1}' }, { arguments: `{"other":${step}}` }), journal);
+    const ask = (args: string) => {
+      const step = journal.filter(({ kind }) => kind === 'turn').length;
+      const end = next(sessionOf({ step }), journal, calls({ arguments: args }, { arguments: `{"other":${step}}` }), { ...engine, limits: { contextTokens: 1000 } }, [`a${step}`, `b${step}`]);
       journal.push(end.entry, ...end.results, ...end.commands.map(({ callId }): JournalEntry => ({ kind: 'result', step, callId, result: { isError: true, content: 'no' } })));
-      // Ids are the same in each of these turns; what counts is what became of the call.
-      for (const entry of journal.splice(0)) journal.push(JSON.parse(JSON.stringify(entry).replaceAll('"call_', `"turn${step}_`)) as JournalEntry);
-      return end;
+      return end.outcome?.status === 'failed' ? end.outcome.error.code : end.commands.length;
     };
-    expect([0, 1, 2, 3, 4].map((step) => ask(step).commands.length)).toEqual([2, 2, 1, 1, 1]);
-    expect(ask(5).outcome).toMatchObject({ status: 'failed', error: { code: 'repeated_failure' } });
+    expect(['1', '1', '1', '2', '1', '1', '1', '1', '1', '1'].map((q) => ask(`{"q":${q}}`))).toEqual([2, 2, 1, 2, 2, 2, 1, 1, 1, 'repeated_failure']);
   });
 
   test('are counted by name, whatever the model calls them', () => {

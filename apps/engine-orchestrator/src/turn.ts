@@ -61,7 +61,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
   return { ...end, results: [...results, ...[...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }))], commands, outcome: undefined };
 }
 
-/** The names of the planning functions in a session; a run without tools has none, and they mean nothing there. */
+/** The names of the planning functions in a session. */
 function planNamesOf({ request }: Pick<Session, 'request'>): PlanNames {
   return planNames(offeredTools(request.tools).keys());
 }
@@ -101,7 +101,7 @@ function answerOf(session: Session, journal: readonly JournalEntry[], entry: Tur
   if (checked.ok) return { entry, outcome: { status: 'succeeded', result: { answer: checked.value, reasoning: TaskTree.of([...journal, entry], planNamesOf(session), engine.limits.subtaskDepth).tasks() } } };
   const { problems } = checked;
   const corrections = journal.filter((one) => one.kind === 'turn' && one.correction !== undefined).length;
-  if (corrections < CORRECTIONS_MAX) return { entry: { ...entry, correction: correctionOf(problems) }, outcome: undefined };
+  if (corrections < CORRECTIONS_MAX && !reachedLimit(session, engine)) return { entry: { ...entry, correction: correctionOf(problems) }, outcome: undefined };
   return { entry, outcome: failure('invalid_answer', `The model’s answer did not match input.answerFormat in ${corrections + 1} tries: ${problems[0]}`, { errors: problems }) };
 }
 

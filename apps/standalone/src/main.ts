@@ -10,7 +10,6 @@ import { runPostgres } from './postgres.server.ts';
 import { type CompleteEnvironment, compose, type Facts } from './services.server.ts';
 import { StandaloneEnvironment } from './config.ts';
 import { RemoteBus } from './remote.bus.ts';
-import { Precedence } from './precedence.ts';
 import { checksOf, metricsOf, startWork } from './work.server.ts';
 
 const environment = loadConfig(StandaloneEnvironment, 'standalone');
@@ -46,8 +45,7 @@ async function start(): Promise<void> {
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
   shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
-  const precedence = new Precedence();
-  const link = startWork({ log: logOptions, precedence: precedence.shared }, shutdown, (reason) => void stopBecause(reason));
+  const link = startWork(logOptions, shutdown, (reason) => void stopBecause(reason));
   const complete: CompleteEnvironment = {
     ...environment,
     ADMIN_TOKEN: environment.ADMIN_TOKEN ?? secrets.adminToken,
@@ -57,7 +55,7 @@ async function start(): Promise<void> {
   };
   const databaseUrl = environment.DATABASE_URL ?? (await runPostgres(join(dataDir, 'postgres'), log, shutdown));
   const facts: Facts = { environment: complete, databaseUrl, serviceTokens: secrets.serviceTokens };
-  const [edge] = await Promise.all([compose({ runs: buildRuns, gateway: buildGateway }, facts, { bus: new RemoteBus(link), link, precedence, log, shutdown }), link.call('build', facts)]);
+  const [edge] = await Promise.all([compose({ runs: buildRuns, gateway: buildGateway }, facts, { bus: new RemoteBus(link), link, log, shutdown }), link.call('build', facts)]);
   edge.readiness.add(() => checksOf(link));
   addMetrics(() => metricsOf(link));
   await link.call('start');

@@ -1,12 +1,11 @@
 import { AppError } from '@nightshift/contracts';
-import { InternalClient, type InternalTransport, injectTransport, type LocalRoutes } from '@nightshift/http';
+import { InternalClient, type InternalTransport, injectTransport } from '@nightshift/http';
 import { type App, APPS, type Logger, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
 import type { Bus } from '@nightshift/messaging';
 import type { Service, Surroundings } from '@nightshift/service';
 import { InProcessHints } from '@nightshift/run-stream';
 import { must } from '@nightshift/std';
 import type { StandaloneEnvironment } from './config.ts';
-import type { Precedence } from './precedence.ts';
 import type { ThreadLink } from './thread.link.ts';
 
 /** The environment with all its secrets. */
@@ -36,7 +35,6 @@ export interface Thread {
   readonly bus: Bus;
   /** To the other thread. */
   readonly link: ThreadLink;
-  readonly precedence: Precedence;
   readonly log: Logger;
   readonly shutdown: Shutdown;
 }
@@ -46,11 +44,10 @@ const away = (cause: unknown): never => {
 };
 
 /** Builds the services of this thread; those that only the other one has are reached over its link. */
-export async function compose(builders: Builders, { environment, databaseUrl, serviceTokens }: Facts, { bus, link, precedence, log, shutdown }: Thread): Promise<Composed> {
+export async function compose(builders: Builders, { environment, databaseUrl, serviceTokens }: Facts, { bus, link, log, shutdown }: Thread): Promise<Composed> {
   const hints = new InProcessHints();
   const readiness = new ReadinessChecks();
   const services = new Map<App, Service>();
-  const routes = new Map<App, LocalRoutes>();
   const inject = (app: App): InternalTransport => injectTransport((request) => must(services.get(app), app).app.inject(request));
   link.serve<{ app: App; request: Parameters<InternalTransport>[0] }>('request', ({ app, request }) => inject(app)(request));
   const transport = (app: App): InternalTransport => (builders[app] ? inject(app) : (request) => link.call<{ status: number; body: string }>('request', { app, request }).catch(away));
@@ -66,14 +63,12 @@ export async function compose(builders: Builders, { environment, databaseUrl, se
     onePool: 'shared',
     serviceTokens: new Map(APPS.map((app) => [app, serviceTokens[app]])),
     neighbours: [],
-    client: (app) => new InternalClient(transport(app), serviceTokens[service], () => routes.get(app)),
+    client: (app) => new InternalClient(transport(app), serviceTokens[service], () => services.get(app)?.localRoutes),
   });
   shutdown.add('refuse', 'readiness', () => readiness.drain());
   for (const app of APPS) {
     const service = await builders[app]?.(environment, around(app));
-    if (!service) continue;
-    services.set(app, service);
-    routes.set(app, new Map([...service.localRoutes].map(([route, handle]) => [route, (body) => precedence.first(() => handle(body))])));
+    if (service) services.set(app, service);
   }
   for (const service of services.values()) await service.consume();
   return { services, readiness, around };

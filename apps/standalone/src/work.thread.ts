@@ -9,21 +9,12 @@ import { buildRuns } from '@nightshift/runs';
 import { must } from '@nightshift/std';
 import { buildToolExecutor } from '@nightshift/tool-executor';
 import { buildWebhookDispatcher } from '@nightshift/webhook-dispatcher';
-import { Precedence } from './precedence.ts';
 import { compose, type Composed, type Facts } from './services.server.ts';
 import { ThreadLink } from './thread.link.ts';
 
-/** What the thread that works is started with. */
-export interface WorkOptions {
-  readonly log: LogOptions;
-  readonly precedence: SharedArrayBuffer;
-}
-
 /** The thread that works: all that happens after a run was accepted happens here, so that accepting never waits for it. */
 const link = new ThreadLink(must(parentPort, 'the thread that serves the API'));
-const options = workerData as WorkOptions;
-const log = createLog(options.log);
-const precedence = new Precedence(options.precedence);
+const log = createLog(workerData as LogOptions);
 const shutdown = new Shutdown();
 const bus = new LocalBus();
 const NICENESS = 10;
@@ -31,17 +22,14 @@ let composed: Composed | undefined;
 
 flushLogPeriodically(log);
 stepBack();
-link.serve<BusEvent>('publish', (event) => {
-  precedence.stepAside();
-  return bus.publish(event);
-});
+link.serve<BusEvent>('publish', (event) => bus.publish(event));
 link.serve<Facts>('build', async (facts) => {
   const { environment } = facts;
   shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
   composed = await compose(
     { runs: buildRuns, 'engine-orchestrator': buildEngineOrchestrator, 'tool-executor': buildToolExecutor, 'webhook-dispatcher': buildWebhookDispatcher, billing: buildBilling },
     facts,
-    { bus, link, precedence, log, shutdown },
+    { bus, link, log, shutdown },
   );
 });
 link.serve('start', () => must(composed, 'services').services.forEach((service) => service.start()));

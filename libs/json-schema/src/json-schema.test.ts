@@ -54,6 +54,27 @@ describe('a JSON schema', () => {
     expect(compileJsonSchema(person).check(deep).length).toBeGreaterThan(0);
   });
 
+  test.each<[string, object, unknown]>([
+    ['by references that double', { $defs: Object.fromEntries(Array.from({ length: 41 }, (_, at) => [`a${at}`, at === 40 ? {} : { allOf: [{ $ref: `#/$defs/a${at + 1}` }, { $ref: `#/$defs/a${at + 1}` }] }])), $ref: '#/$defs/a0' }, 1],
+    ['by its size', { anyOf: Array.from({ length: 100_000 }, () => ({})) }, 1],
+    ['by comparing every item with every other', { type: 'array', uniqueItems: true }, Array.from({ length: 100_000 }, () => 1)],
+    ['by all that is wrong', { type: 'array', items: { enum: Array.from({ length: 1000 }, (_, at) => `value ${at}`) } }, Array.from({ length: 100_000 }, () => 1)],
+  ])('that takes too much work %s ends with a problem', (_, schema, value) => {
+    const compiled = compileJsonSchema(schema as Record<string, unknown>);
+    expect([...compiled.problems, ...compiled.check(value)].length).toBeGreaterThan(0);
+  });
+
+  test('knows no names that every object has', () => {
+    const texts = compileJsonSchema({ type: 'object', properties: { x: {} }, additionalProperties: { type: 'string' } });
+    expect(texts.check(JSON.parse('{"constructor":"a","toString":"b","__proto__":"c"}'))).toEqual([]);
+    expect(texts.check({ constructor: 1 })).toEqual([expect.stringMatching(/constructor/)]);
+  });
+
+  test('tells equal items from different ones', () => {
+    const set = compileJsonSchema({ type: 'array', uniqueItems: true });
+    expect([set.check([1, '1', { a: 1 }]), set.check([{ a: 1 }, { a: 1 }]).length]).toEqual([[], 1]);
+  });
+
   test('gives at most twenty short texts', () => {
     const texts = compileJsonSchema({ type: 'array', items: { type: 'number' } }).check(Array.from({ length: 100 }, () => 'x'.repeat(10_000)));
     expect(texts).toHaveLength(20);

@@ -21,6 +21,8 @@ const ALL_REPLICAS = -1;
 const RECOVER_MS = 1000;
 const TRY_AGAIN_MS = 1000;
 const QUEUED_MAX = 10_000;
+/** Of one batch for one partition; brokers refuse more than 1 MB by default. */
+const PARTITION_BYTES_MAX = 500_000;
 const PROBE_EVERY_MS = 2000;
 const TOPICS_WAIT_MS = 5000;
 const TOPICS_POLL_MS = 50;
@@ -40,6 +42,7 @@ export class KafkaBus implements Bus {
   #troubleAt = 0;
   #queued = 0;
   #batches = Math.floor(Math.random() * TOPIC_PARTITIONS);
+  #partitionBytes = 0;
   #probing = false;
   readonly #prober: NodeJS.Timeout;
   #closing = false;
@@ -61,7 +64,11 @@ export class KafkaBus implements Bus {
     });
     // All of a batch goes to one partition, and the next batch to the next: a key only spreads load, and fewer and larger
     // batches cost everybody less, the brokers, and the consumers whose statements they become.
-    const createPartitioner = () => ({ partitionMetadata }: PartitionerArgs): number => must(partitionMetadata[this.#batches % partitionMetadata.length], 'partition').partitionId;
+    const createPartitioner = () => ({ partitionMetadata, message }: PartitionerArgs): number => {
+      this.#partitionBytes += message.value?.length ?? 0;
+      if (this.#partitionBytes > PARTITION_BYTES_MAX) this.#nextPartition();
+      return must(partitionMetadata[this.#batches % partitionMetadata.length], 'partition').partitionId;
+    };
     this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner });
     this.#admin = this.#kafka.admin();
     this.#send = flusher<BusEvent>((events) => this.#sendBatch(events));
@@ -77,7 +84,7 @@ export class KafkaBus implements Bus {
   }
 
   async #sendBatch(events: readonly BusEvent[]): Promise<undefined[]> {
-    this.#batches += 1;
+    this.#nextPartition();
     const byTopic = new Map<string, { key: string; value: string; headers: Record<string, string> }[]>();
     for (const event of events) {
       const topic = topicName(event.topic, event.pool);
@@ -99,6 +106,11 @@ export class KafkaBus implements Bus {
       this.#noteTrouble();
       throw new KafkaUnavailable('kafka did not take the events', { cause: err });
     }
+  }
+
+  #nextPartition(): void {
+    this.#batches += 1;
+    this.#partitionBytes = 0;
   }
 
   #noteTrouble(): void {

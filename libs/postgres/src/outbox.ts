@@ -70,7 +70,7 @@ export class Relay {
       `${schema}.outbox_sweep`,
       `update ${schema}.outbox o set claimed_until = now() + $2 * interval '1 ms'
        from (select id from ${schema}.outbox
-             where created_at < now() - $1 * interval '1 ms' and (claimed_until is null or claimed_until < now())
+             where created_at < now() - $1 * interval '1 ms' and (claimed_until is null or claimed_until < now()) and id <> all($3::text[])
              order by created_at limit ${SWEEP_ROWS} for update skip locked) due
        where o.id = due.id
        returning o.id, o.topic, o.pool, o.key, o.payload, o.traceparent`,
@@ -118,8 +118,8 @@ export class Relay {
   /** Publishes what has waited for two seconds or more, until nothing is left or the bus refuses: then the next sweep tries again. */
   async sweep(): Promise<void> {
     for (;;) {
-      const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS]);
       // What is on its way already may yet be refused.
+      const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS, [...this.#inFlight.keys()]]);
       const sent = await Promise.all(rows.map((row) => !this.#inFlight.has(row.id) && this.#send(row)));
       const open = rows.filter((_, index) => !sent[index]).map((row) => row.id);
       if (open.length > 0) await this.#db.query(this.#releaseStatement, [open.sort()]);
