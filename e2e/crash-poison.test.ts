@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { Kafka, logLevel } from 'kafkajs';
-import { poisonKey } from './faults.ts';
 import { judge } from './history.ts';
 import { underLoad } from './load.ts';
 import { environmentOf, pidOf } from './processes.ts';
@@ -32,7 +31,7 @@ describe('a message that nobody can handle in the cluster', () => {
     const producer = new Kafka({ clientId: 'poison', brokers, logLevel: logLevel.NOTHING }).producer();
     await producer.connect();
     try {
-      const messages = Array.from({ length: partitions }, (_, partition) => ({ partition, key: `${poisonKey}${partition}`, value }));
+      const messages = Array.from({ length: partitions }, (_, partition) => ({ partition, key: `poison-${partition}`, value }));
       await producer.sendBatch({ topicMessages: topics.map((topic) => ({ topic, messages })) });
     } finally {
       await producer.disconnect();

@@ -5,9 +5,6 @@ import type { ProductState } from './product.ts';
 import { ready } from './product.ts';
 import { until } from './until.ts';
 
-/** What the keys of messages begin with that are put on Kafka to make trouble. */
-export const poisonKey = 'poison-';
-
 /** Kills processes of the product at the same time, and waits until all of them run again and the product is ready. */
 export async function restart({ dataDir, ...product }: ProductState, names: readonly string[], signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   const killed = names.map((name) => ({ name, pid: pidOf(dataDir, name) }));

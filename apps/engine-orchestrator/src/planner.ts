@@ -27,6 +27,11 @@ export function planNames(tools: Iterable<string>): PlanNames {
   return { open: free('open_subtasks'), conclude: free('conclude_subtask') };
 }
 
+/** Whether a call means one of the planning functions. */
+export function isPlan({ open, conclude }: PlanNames, name: string): boolean {
+  return name === open || name === conclude;
+}
+
 /** The functions as they are offered to the model. */
 export function planOffers({ open, conclude }: PlanNames): ModelTool[] {
   const text = { type: 'string' };

@@ -4,7 +4,7 @@ import { checkAnswer, correctionOf } from './answer.ts';
 import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures } from './limits.ts';
 import type { ModelReply } from './model.ts';
 import { offeredTools } from './offered-tools.ts';
-import { type PlanNames, planNames } from './planner.ts';
+import { isPlan, type PlanNames, planNames } from './planner.ts';
 import { addUsage, type JournalCall, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
 import { parseToolArguments } from './tool-arguments.ts';
@@ -58,16 +58,13 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
   if (stuck) return { ...end, outcome: failure('repeated_failure', `The model called ${stuck.name} again and again with the same arguments, and it failed each time.`) };
   const { results, commands } = dispatch(session, entry, (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), (call) => repeated(call) === 'refuse');
   const planned = TaskTree.of(journal, names, engine.limits.subtaskDepth).grow(entry, new Map());
-  return { ...end, results: [...results, ...[...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }))], commands, outcome: undefined };
+  const plans = [...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }));
+  return { ...end, results: [...results, ...plans], commands, outcome: undefined };
 }
 
 /** The names of the planning functions in a session. */
 function planNamesOf({ request }: Pick<Session, 'request'>): PlanNames {
   return planNames(offeredTools(request.tools).keys());
-}
-
-function isPlan({ open, conclude }: PlanNames, name: string): boolean {
-  return name === open || name === conclude;
 }
 
 /** What becomes of a turn's calls. At most `callsMax` of them are made, and none that is in vain. */
