@@ -114,5 +114,13 @@ const accept: Benchmark = {
   },
 };
 
-/** In the order they are run: the last leaves a backlog behind. */
-export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, accept];
+const start: Benchmark = {
+  name: 'start',
+  about: 'from starting it again with its data until it is ready',
+  async run(bench) {
+    return [figure(bench.shape, 'second start', await bench.product.restart(), 'ms')];
+  },
+};
+
+/** In the order they are run: accepting leaves a backlog behind, and a start ends what was warm. */
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, accept, start];

@@ -21,6 +21,7 @@ const bounds: Record<Shape, Record<string, Bound>> = {
     'overhead, 0 tools, 1 in flight, p50': atMost(12, 4),
     'runs, 0 tools, 64 in flight': atLeast(400, 900),
     'runs, 3 tools, 64 in flight': atLeast(150, 400),
+    'second start': atMost(5_000, 2_000),
   },
   cluster: {
     'first model request p50': atMost(15, 10),

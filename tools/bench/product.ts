@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -16,6 +16,8 @@ export type Shape = 'standalone' | 'cluster';
 export type Product = {
   readonly target: Target;
   cpu(): CpuTimes;
+  /** Stops it and starts it again with its data; how long the second start took, in milliseconds. */
+  restart(): Promise<number>;
   /** Ends every process it consists of and removes its data. */
   stop(): Promise<void>;
 };
@@ -32,50 +34,65 @@ export async function startProduct(shape: Shape, upstreamUrl: string, signal: Ab
   const dataDir = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
   const mark = `NIGHTSHIFT_BENCH=${dataDir}`;
   const port = await freePort();
+  const adminPort = await freePort();
   const target = { url: `http://127.0.0.1:${port}`, apiKey: `sk-bench-${randomBytes(16).toString('hex')}` };
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const logFile = join(dataDir, 'bench.log');
-  const log = openSync(logFile, 'a');
-  const child = spawn(process.execPath, [entry], {
-    cwd: root,
-    // In a session of its own, so that a Ctrl-C reaches it through us, after the load has ended.
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: {
-      ...inherited,
-      NIGHTSHIFT_BENCH: dataDir,
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      ADMIN_PORT: String(await freePort()),
-      DATA_DIR: dataDir,
-      BOOTSTRAP_API_KEY: target.apiKey,
-      UPSTREAM_BASE_URL: upstreamUrl,
-      UPSTREAM_MODEL: 'fake',
-      EGRESS_ALLOW: '127.0.0.0/8',
-      LOG_FORMAT: 'json',
-    },
-  });
-  closeSync(log);
-
-  const stop = async (): Promise<void> => {
-    await stopProcess(child, stopTimeoutMs);
-    await endLeftovers(mark, 2_000);
-    rmSync(dataDir, { recursive: true, force: true });
+  const launch = (): ChildProcess => {
+    const log = openSync(logFile, 'a');
+    const launched = spawn(process.execPath, [entry], {
+      cwd: root,
+      // In a session of its own, so that a Ctrl-C reaches it through us, after the load has ended.
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: {
+        ...inherited,
+        NIGHTSHIFT_BENCH: dataDir,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        ADMIN_PORT: String(adminPort),
+        DATA_DIR: dataDir,
+        BOOTSTRAP_API_KEY: target.apiKey,
+        UPSTREAM_BASE_URL: upstreamUrl,
+        UPSTREAM_MODEL: 'fake',
+        EGRESS_ALLOW: '127.0.0.0/8',
+        LOG_FORMAT: 'json',
+      },
+    });
+    closeSync(log);
+    return launched;
   };
+  let child = launch();
 
-  try {
+  const ready = async (): Promise<void> => {
     const endMs = Date.now() + readyTimeoutMs;
     while (!(await isReady(target.url))) {
       if (child.exitCode !== null || child.signalCode !== null || Date.now() > endMs) {
         throw new Error(`the ${shape} product did not become ready; the end of its log:\n${readFileSync(logFile, 'utf8').slice(-4_000)}`);
       }
-      await delay(100, undefined, { signal });
+      await delay(20, undefined, { signal });
     }
+  };
+  const stop = async (): Promise<void> => {
+    await stopProcess(child, stopTimeoutMs);
+    await endLeftovers(mark, 2_000);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  const restart = async (): Promise<number> => {
+    await stopProcess(child, stopTimeoutMs);
+    const startedMs = performance.now();
+    child = launch();
+    await ready();
+    return performance.now() - startedMs;
+  };
+
+  try {
+    await ready();
   } catch (error) {
     await stop();
     throw error;
   }
-  return { target, cpu: () => cpuTimes(mark, dataDir), stop };
+  return { target, cpu: () => cpuTimes(mark, dataDir), restart, stop };
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { AppError } from '@nightshift/contracts';
 import { InternalClient, type InternalTransport, injectTransport } from '@nightshift/http';
-import { type App, APPS, type Logger, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
+import { type App, APPS, type Logger, type LogOptions, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
 import type { Bus } from '@nightshift/messaging';
 import type { Service, Surroundings } from '@nightshift/service';
 import { InProcessHints } from '@nightshift/run-stream';
@@ -13,6 +13,7 @@ export type CompleteEnvironment = StandaloneEnvironment & Required<Pick<Standalo
 
 /** What both threads are told. */
 export interface Facts {
+  readonly log: LogOptions;
   readonly environment: CompleteEnvironment;
   readonly databaseUrl: string;
   readonly serviceTokens: Readonly<Record<App, string>>;

@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
-import type { CheckResult, LogOptions, MetricsOfThread, Phase, Shutdown } from '@nightshift/runtime';
+import type { Worker } from 'node:worker_threads';
+import type { CheckResult, MetricsOfThread, Phase, Shutdown } from '@nightshift/runtime';
 import { ThreadLink } from './thread.link.ts';
 
 const PROBE_MS = 1000;
 const PHASES_OF_WORK: readonly Phase[] = ['refuse', 'drain', 'flush', 'close'];
 
-/** Starts the thread that works; `onEnd` is told when it ends by itself. A shutdown goes through both threads phase by phase. */
-export function startWork(options: LogOptions, shutdown: Shutdown, onEnd: (reason: Error) => void): ThreadLink {
-  const worker = new Worker(new URL('./work.thread.js', import.meta.url), { workerData: options });
+/** Links to the thread that works; `onEnd` is told when it ends by itself. A shutdown goes through both threads phase by phase. */
+export function linkWork(worker: Worker, shutdown: Shutdown, onEnd: (reason: Error) => void): ThreadLink {
   const link = new ThreadLink(worker);
   const end = (cause: unknown): void => {
     if (!link.isOpen) return;

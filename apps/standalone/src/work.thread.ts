@@ -1,10 +1,11 @@
 import { readlinkSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { setPriority } from 'node:os';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { buildBilling } from '@nightshift/billing';
 import { buildEngineOrchestrator } from '@nightshift/engine-orchestrator';
 import { type BusEvent, LocalBus } from '@nightshift/messaging';
-import { createLog, flushLogPeriodically, type LogOptions, type Phase, registry, Shutdown, startTracing } from '@nightshift/runtime';
+import { createLog, flushLogPeriodically, type Logger, type Phase, registry, Shutdown, startTracing } from '@nightshift/runtime';
 import { buildRuns } from '@nightshift/runs';
 import { must } from '@nightshift/std';
 import { buildToolExecutor } from '@nightshift/tool-executor';
@@ -14,17 +15,18 @@ import { ThreadLink } from './thread.link.ts';
 
 /** The thread that works: all that happens after a run was accepted happens here, so that accepting never waits for it. */
 const link = new ThreadLink(must(parentPort, 'the thread that serves the API'));
-const log = createLog(workerData as LogOptions);
 const shutdown = new Shutdown();
 const bus = new LocalBus();
 const NICENESS = 10;
+let log: Logger | undefined;
 let composed: Composed | undefined;
 
-flushLogPeriodically(log);
-stepBack();
 link.serve<BusEvent>('publish', (event) => bus.publish(event));
 link.serve<Facts>('build', async (facts) => {
   const { environment } = facts;
+  log = createLog(facts.log);
+  flushLogPeriodically(log);
+  stepBack(log);
   shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
   composed = await compose(
     { runs: buildRuns, 'engine-orchestrator': buildEngineOrchestrator, 'tool-executor': buildToolExecutor, 'webhook-dispatcher': buildWebhookDispatcher, billing: buildBilling },
@@ -32,17 +34,21 @@ link.serve<Facts>('build', async (facts) => {
     { bus, link, log, shutdown },
   );
 });
-link.serve('start', () => must(composed, 'services').services.forEach((service) => service.start()));
+link.serve('start', () => {
+  must(composed, 'services').services.forEach((service) => service.start());
+  flushCompileCache();
+});
 link.serve('readiness', () => composed?.readiness.results());
 link.serve('metrics', () => registry.getMetricsAsJSON());
 link.serve('hurry', () => shutdown.hurry());
 link.serve<Phase>('shutdown', async (phase) => {
+  if (!log) return;
   await shutdown.runPhase(phase, log);
   log.flush();
 });
 
 /** Where the threads compete for the processor, accepting goes first. Linux alone gives threads priorities of their own. */
-function stepBack(): void {
+function stepBack(log: Logger): void {
   if (process.platform !== 'linux') return;
   try {
     setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS);

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { serveMetrics } from '@nightshift/http';
 import { type App, collectProcessMetrics, shutdownOnSignal } from '@nightshift/runtime';
 import type { ClusterEnvironment } from './environment.ts';
@@ -18,4 +19,5 @@ export async function runService(app: App, environment: ClusterEnvironment, buil
   await service.consume();
   service.start();
   around.log.info({ host, port, metricsPort: metrics.port }, 'listening');
+  flushCompileCache();
 }
