@@ -154,5 +154,10 @@ export const USAGE_SINCE = statement(
 /** Deletes up to $2 sessions that ended more than $1 days ago, with their journals. */
 export const FORGET = statement(
   'engine.forget',
-  `delete from engine.sessions where run_id in (select run_id from engine.sessions where finished_at < now() - $1 * interval '1 day' order by finished_at limit $2) returning run_id`,
+  `with old as (
+     delete from engine.sessions where run_id in (select run_id from engine.sessions where finished_at < now() - $1 * interval '1 day' order by finished_at limit $2) returning run_id
+   ), entries as (
+     delete from engine.journal where run_id in (select run_id from old)
+   )
+   select run_id from old`,
 );

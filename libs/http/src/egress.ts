@@ -101,7 +101,7 @@ export function createEgress(options: EgressOptions): Egress {
       headers: wireHeaders(hop),
       body: hop.body,
     };
-    let failure: unknown = blocked(host);
+    let failure: unknown;
     for (const address of addresses) {
       const idle = poolFor(hop.url, address);
       idle.inFlight += 1;
@@ -116,7 +116,7 @@ export function createEgress(options: EgressOptions): Egress {
         idle.usedAt = performance.now();
       }
     }
-    throw toEgressError(failure, host);
+    throw addresses.length === 0 ? blocked(host) : toEgressError(failure, host);
   }
 
   async function request(wanted: EgressRequest): Promise<EgressResponse> {

@@ -83,15 +83,20 @@ export function claimStatement(table: WorkTable): Statement {
   );
 }
 
-/** Renews the leases of the rows ($1 ids, $2 epochs) for $3 ms, expired ones too; returns the ids that are still held. */
+/** Renews the leases of the rows ($1 ids, $2 epochs) for $3 ms where a third has passed, expired ones too; returns the ids that are still held. */
 export function keepStatement(table: WorkTable): Statement {
   const { name, id } = table;
   return statement(
     `${name}.keep`,
-    `update ${name} t set lease_until = now() + $3 * interval '1 ms'
-     from (select * from unnest($1::text[], $2::int[]) as h(id, epoch) order by 1) h
-     where t.${id} = h.id and t.epoch = h.epoch and t.lease_until is not null
-     returning t.${id} as id`,
+    `with held as (
+       select h.id, h.epoch, t.lease_until < now() + $3 * interval '1 ms' * 2 / 3 as ages
+       from unnest($1::text[], $2::int[]) as h(id, epoch) join ${name} t on t.${id} = h.id and t.epoch = h.epoch and t.lease_until is not null
+     ), renewed as (
+       update ${name} t set lease_until = now() + $3 * interval '1 ms'
+       from (select id, epoch from held where ages order by id) h
+       where t.${id} = h.id and t.epoch = h.epoch and t.lease_until is not null
+     )
+     select id from held`,
   );
 }
 

@@ -71,7 +71,7 @@ export class Relay {
       `update ${schema}.outbox o set claimed_until = now() + $2 * interval '1 ms'
        from (select id from ${schema}.outbox
              where created_at < now() - $1 * interval '1 ms' and (claimed_until is null or claimed_until < now()) and id <> all($3::text[])
-             order by created_at limit ${SWEEP_ROWS} for update skip locked) due
+             order by id limit ${SWEEP_ROWS} for update skip locked) due
        where o.id = due.id
        returning o.id, o.topic, o.pool, o.key, o.payload, o.traceparent`,
     );

@@ -1,0 +1,2 @@
+-- Ids of events grow with time, so their primary key is an order by age as well.
+drop index runs.outbox_by_age;
