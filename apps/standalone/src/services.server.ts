@@ -29,7 +29,8 @@ export interface Composed {
   readonly around: (app: App) => Surroundings;
 }
 
-const CONNECTIONS_MAX = 8;
+/** Per service and thread. Few: what waits for one gathers into one statement, and each is a process that competes for the same processors. */
+const CONNECTIONS_MAX = 3;
 
 /** What a thread has to build its services with. */
 export interface Thread {
