@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ModelFinishReason, type ModelMessage, type ModelResponseFormat, type ModelTool, type ModelToolCall, estimateTokens } from './model.ts';
+import { isPlanning, planStep } from './offline-plan.ts';
 import { sampleSchema } from './schema-sample.ts';
 
 /** The part of a chat-completions request that the offline engine reads. */
@@ -29,13 +30,11 @@ const RESULTS_MAX = 20;
 /** Tools called unasked, so that a long list of them does not make a long run. */
 const UNASKED_CALLS_MAX = 8;
 
-/** The reply of the offline engine: the same for the same request. First it calls the tools, then it answers with what they said. */
+/** The reply of the offline engine: the same for the same request. First it calls the tools, then it answers with what they said; a list it works off point by point. */
 export function offlineReply(request: OfflineRequest): OfflineReply {
   const digest = createHash('sha256').update(JSON.stringify([request.model, request.messages, request.tools])).digest('hex').slice(0, 24);
-  const instructions = instructionsOf(request.messages);
-  const tools = nextTools(request, instructions);
-  const calls = tools.map((tool, index) => ({ id: `call_${digest}_${index}`, name: tool.name, arguments: JSON.stringify(argumentsFor(tool, instructions)) }));
-  const text = calls.length > 0 ? '' : answer(request, instructions);
+  const calls = nextCalls(request).map((call, index) => ({ id: `call_${digest}_${index}`, name: call.name, arguments: JSON.stringify(call.arguments) }));
+  const text = calls.length > 0 ? '' : answer(request);
   const outputChars = text.length + calls.reduce((sum, call) => sum + call.name.length + call.arguments.length, 0);
   return {
     id: `chatcmpl-${digest}`,
@@ -47,6 +46,35 @@ export function offlineReply(request: OfflineRequest): OfflineReply {
   };
 }
 
+interface Call {
+  readonly name: string;
+  readonly arguments: unknown;
+}
+
+function nextCalls(request: OfflineRequest): Call[] {
+  const { messages, tool_choice: choice } = request;
+  const tools = toolsOf(request);
+  if (choice === 'none' || tools.length === 0) return [];
+  const instructions = instructionsOf(messages);
+  const callsOf = (chosen: readonly ModelTool[], text: string) => chosen.map((tool) => ({ name: tool.name, arguments: argumentsFor(tool, text) }));
+  const offered = tools.filter((tool) => !isPlanning(tool));
+  const step = planStep(tools, messages);
+  if (step?.kind === 'open') return [{ name: step.tool, arguments: step.arguments }];
+  if (step?.kind === 'part') {
+    const named = nextTools(groupsOf(offered, step.part), step.messages);
+    if (named.length > 0) return callsOf(named, step.part);
+    return [{ name: step.tool, arguments: { conclusion: toolResults(step.messages).join('\n') || 'No tool was named, so nothing was called.' } }];
+  }
+  const groups = groupsOf(offered, instructions);
+  const next = nextTools(groups.length > 0 ? groups : offered.slice(0, UNASKED_CALLS_MAX).map((tool) => [tool]), messages);
+  if (!step && next.length > 0) return callsOf(next, instructions);
+  return choice === 'required' && callsMade(messages).size === 0 ? callsOf(offered.slice(0, 1), instructions) : [];
+}
+
+function toolsOf({ tools = [] }: OfflineRequest): ModelTool[] {
+  return tools.map((tool) => tool.function);
+}
+
 function instructionsOf(messages: readonly ModelMessage[]): string {
   return messages
     .filter((message) => message.role === 'user')
@@ -54,25 +82,21 @@ function instructionsOf(messages: readonly ModelMessage[]): string {
     .join('\n');
 }
 
-/** The tools to call now, together: the first group of the plan that has not been called yet. */
-function nextTools(request: OfflineRequest, instructions: string): ModelTool[] {
-  const offered = (request.tools ?? []).map((tool) => tool.function).filter(({ name }) => !isPlanning(name));
-  if (request.tool_choice === 'none' || offered.length === 0) return [];
-  const called = new Set(request.messages.flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : [])).map((call) => call.function.name));
-  const group = plan(offered, instructions).find((tools) => tools.some((tool) => !called.has(tool.name)));
-  if (group) return group.filter((tool) => !called.has(tool.name));
-  return request.tool_choice === 'required' && called.size === 0 ? offered.slice(0, 1) : [];
+/** Names of the tools that were called. */
+function callsMade(messages: readonly ModelMessage[]): Set<string> {
+  return new Set(messages.flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : [])).map((call) => call.function.name));
 }
 
-/** The planning functions of the engine; the offline engine's runs are short, and it does not plan. */
-function isPlanning(name: string): boolean {
-  return /^(open_subtasks|conclude_subtask)_*$/.test(name);
+/** The tools to call now, together: the first group that has not been called yet. */
+function nextTools(groups: readonly (readonly ModelTool[])[], messages: readonly ModelMessage[]): ModelTool[] {
+  const called = callsMade(messages);
+  return groups.map((tools) => tools.filter((tool) => !called.has(tool.name))).find((tools) => tools.length > 0) ?? [];
 }
 
-/** Tools that the instructions name, those of one sentence together; when they name none, each of the offered ones in turn. */
-function plan(offered: readonly ModelTool[], instructions: string): ModelTool[][] {
+/** Tools that a text names, those of one sentence together. */
+function groupsOf(offered: readonly ModelTool[], text: string): ModelTool[][] {
   const planned = new Set<ModelTool>();
-  const groups = instructions
+  return text
     .toLowerCase()
     .split(/[.;!?\n]+\s|\bthen\b/)
     .map((sentence) => {
@@ -81,7 +105,6 @@ function plan(offered: readonly ModelTool[], instructions: string): ModelTool[][
       return named.sort((a, b) => a.at - b.at).map(({ tool }) => tool);
     })
     .filter((tools) => tools.length > 0);
-  return groups.length > 0 ? groups : offered.slice(0, UNASKED_CALLS_MAX).map((tool) => [tool]);
 }
 
 /** Where a sentence names a tool, with its underscores or with blanks; -1 when it does not. */
@@ -119,8 +142,10 @@ function firstWords(text: string): string {
   return text.trim().split(/\s+/).slice(0, 12).join(' ').slice(0, 120).toWellFormed();
 }
 
-function answer(request: OfflineRequest, instructions: string): string {
-  const summary = [OFFLINE_LABEL, `Asked: ${brief(instructions)}`, ...toolResults(request.messages)].join('\n');
+function answer(request: OfflineRequest): string {
+  const step = planStep(toolsOf(request), request.messages);
+  const found = step?.kind === 'done' ? ['Done:', ...step.conclusions.map((conclusion, index) => `${index + 1}. ${brief(conclusion)}`)] : toolResults(request.messages);
+  const summary = [OFFLINE_LABEL, `Asked: ${brief(instructionsOf(request.messages))}`, ...found].join('\n');
   const format = request.response_format;
   if (format?.type === 'json_object') return JSON.stringify({ answer: summary });
   if (format?.type !== 'json_schema') return summary;

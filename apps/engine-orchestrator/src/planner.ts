@@ -7,6 +7,10 @@ export interface PlanNames {
   readonly conclude: string;
 }
 
+/** What the planning functions are called, unless a tool of the run has the name. */
+export const OPEN = 'open_subtasks';
+export const CONCLUDE = 'conclude_subtask';
+
 const SUBTASKS_MAX = 50;
 
 /** What `open` is called with. */
@@ -24,7 +28,7 @@ export const ConcludeSubtask = z.object({ conclusion: z.string().min(1) });
 export function planNames(tools: Iterable<string>): PlanNames {
   const taken = new Set(tools);
   const free = (name: string): string => (taken.has(name) ? free(`${name}_`) : name);
-  return { open: free('open_subtasks'), conclude: free('conclude_subtask') };
+  return { open: free(OPEN), conclude: free(CONCLUDE) };
 }
 
 /** Whether a call means one of the planning functions. */
