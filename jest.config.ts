@@ -38,7 +38,7 @@ const config: Config = {
       globalTeardown: '<rootDir>/e2e/jest-teardown.ts',
     }),
   ],
-  testTimeout: 30_000,
+  testTimeout: 120_000,
 };
 
 export default config;

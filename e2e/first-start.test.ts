@@ -25,7 +25,7 @@ describe('the standalone process with nothing configured', () => {
 
   async function ended(runId: string) {
     const api = apiOf(product.port, key());
-    await until(async () => isTerminal((await api.get(runId)).body.status), { timeoutMs: 20_000, what: () => `the end of ${runId}` });
+    await until(async () => isTerminal((await api.get(runId)).body.status), { timeoutMs: 60_000, what: () => `the end of ${runId}` });
     return (await api.get(runId)).body;
   }
 
@@ -66,7 +66,7 @@ describe('the standalone process with nothing configured', () => {
     const { runId } = (await apiOf(product.port, key()).post({ engine: 'tim', input: { instructions: 'Say hello' } })).body;
     const run = await ended(runId);
     process.kill(product.pid, 'SIGTERM');
-    await until(() => !isAlive(product.pid), { timeoutMs: 20_000, what: () => 'the first process to end' });
+    await until(() => !isAlive(product.pid), { timeoutMs: 60_000, what: () => 'the first process to end' });
     product = launch(product);
     await ready(product);
     expect(outputOf(product).slice(before.length)).not.toContain(key());

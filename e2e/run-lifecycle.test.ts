@@ -25,7 +25,7 @@ describe.each(shapes)('a run in %s', (shape) => {
 
   test('shows neither nulls nor a result before its end', async () => {
     const runId = await on.start({ hang: 9 });
-    await until(async () => (await on.api.get(runId)).body.status === 'running', { timeoutMs: 10_000, what: () => 'the run to be running' });
+    await until(async () => (await on.api.get(runId)).body.status === 'running', { timeoutMs: 30_000, what: () => 'the run to be running' });
     const reply = await on.api.get(runId);
     expect(reply.text).not.toContain('null');
     expect(Object.keys(reply.body)).not.toEqual(expect.arrayContaining(['result']));
@@ -86,10 +86,10 @@ describe.each(shapes)('a run in %s', (shape) => {
   test('is canceled while it works: the model request ends, a repeated cancel changes nothing', async () => {
     const run = randomUUID();
     const runId = await on.start({ run, hang: 9 }, { output: { callbackUrl: `${on.endpoint.url}/hook` } });
-    await until(() => on.model.run(run)?.requests === 1, { timeoutMs: 10_000, what: () => 'the model to be asked' });
+    await until(() => on.model.run(run)?.requests === 1, { timeoutMs: 30_000, what: () => 'the model to be asked' });
     const canceled = await on.api.cancel(runId);
     expect([canceled.status, canceled.body]).toEqual([200, expect.objectContaining({ runId, status: 'canceled' })]);
-    await until(() => on.model.run(run)?.aborted === 1, { timeoutMs: 5000, what: () => 'the model request to be aborted' });
+    await until(() => on.model.run(run)?.aborted === 1, { timeoutMs: 30_000, what: () => 'the model request to be aborted' });
     const arrival = await on.arrival('/hook', runId);
     expect(JSON.parse(arrival.body)).toMatchObject({ runId, status: 'canceled', result: null });
     const again = await on.api.cancel(runId);

@@ -74,7 +74,7 @@ export function stage(shape: Shape) {
       expect(status).toBe(200);
       run = body;
       return isTerminal(body.status);
-    }, { timeoutMs: 25_000, what: () => `the end of ${JSON.stringify(run)}` });
+    }, { timeoutMs: 60_000, what: () => `the end of ${JSON.stringify(run)}` });
     return run as Run;
   }
 
@@ -94,7 +94,7 @@ export function stage(shape: Shape) {
     /** The first webhook about a run at that path. */
     arrival: async (path: string, runId: string): Promise<EndpointRequest> => {
       const found = () => on.endpoint.requests({ prefix: path }).find(({ body }) => body.includes(runId));
-      await until(() => found() !== undefined, { timeoutMs: 15_000, what: () => `a webhook about ${runId}` });
+      await until(() => found() !== undefined, { timeoutMs: 45_000, what: () => `a webhook about ${runId}` });
       return found() as EndpointRequest;
     },
     /** Ends the process of a standalone product with a signal and starts it again on the same data and ports. */
