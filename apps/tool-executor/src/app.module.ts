@@ -18,7 +18,7 @@ export class AppModule {
     const { CALL_SLOTS: slots, WORK_LEASE_MS: leaseMs } = environment;
     const calls = new CallStore(db, relay, leaseMs);
     const egress = createEgress({ allow: environment.EGRESS_ALLOW });
-    const loop = new CallLoop({ db, calls, egress, hints, sealPrivateKey: environment.SEAL_PRIVATE_KEY, pool, slots, laneMax: slots, leaseMs, observer: observeWork('tool_call', log), log });
+    const loop = new CallLoop({ db, calls, kit: { egress, sealPrivateKey: environment.SEAL_PRIVATE_KEY }, hints, pool, slots, laneMax: slots, leaseMs, observer: observeWork('tool_call', log), log });
     onStart(() => loop.start());
     onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
     shutdown.add('refuse', 'tool calls', () => loop.refuse());

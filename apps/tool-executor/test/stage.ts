@@ -53,7 +53,7 @@ export async function callStage() {
     const calls = new CallStore(on, relay, LEASE_MS);
     const egress = createEgress({ allow: ['127.0.0.0/8'] });
     const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-    const loop = new CallLoop({ db: on, calls, egress, hints, sealPrivateKey: sealKey.privateKey, pool: 'shared', slots, laneMax: slots, leaseMs: LEASE_MS, observer, log });
+    const loop = new CallLoop({ db: on, calls, kit: { egress, sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax: slots, leaseMs: LEASE_MS, observer, log });
     const client = new InternalClient(({ path }) => {
       asked.push(path);
       return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });
