@@ -34,6 +34,6 @@ export function makeCall(kit: CallKit, call: Call, held: Held): Promise<ToolResu
 async function functionCall({ egress, sealPrivateKey }: CallKit, call: Call, tool: SealedFunctionTool, during: { traceparent: string | undefined; signal: AbortSignal }): Promise<ToolResult> {
   const credentials = openCredentials(ToolCredentials, tool.sealed, sealPrivateKey, call.orgId);
   if (!credentials) return failed('credentials_unreadable', 'The tool’s stored credentials cannot be opened any more; create a new run.');
-  const opened = { name: tool.name, url: tool.url, method: tool.method, timeoutMs: tool.timeoutMs, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
+  const opened = { name: tool.name, url: tool.url, method: tool.method, envelope: tool.envelope, timeoutMs: tool.timeoutMs, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
   return callFunction(egress, { tool: opened, arguments: call.arguments, callId: call.id, attempt: call.attempts, allow: call.egressAllow, ...during });
 }

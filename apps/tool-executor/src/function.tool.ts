@@ -5,7 +5,6 @@ import { callTarget, failureResult, type OpenedFunction, toResult } from './func
 /** One call of a function tool. */
 export interface FunctionCall {
   readonly tool: OpenedFunction & {
-    readonly name: string;
     readonly timeoutMs: number;
     readonly headers?: Readonly<Record<string, string>> | undefined;
   };
@@ -30,7 +29,7 @@ const REDIRECTS_MAX = 5;
 export async function callFunction(egress: Egress, call: FunctionCall): Promise<ToolResult> {
   const { tool } = call;
   try {
-    const { url, body } = callTarget(tool, call.arguments);
+    const { url, body } = callTarget(tool, call.arguments, call.callId);
     const reply = await egress.request({
       method: tool.method,
       url,

@@ -4,9 +4,10 @@ export { RunCommanded, type RunStart, type RunStop } from './events/run-commande
 export { FinishedBody, RunFinished } from './events/run-finished.ts';
 export { RunOutcome, RunProgressed } from './events/run-progressed.ts';
 export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
-export { TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
+export { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
 export { UsageRecorded } from './events/usage-recorded.ts';
 export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, Scope, UpdateOrg } from './http/admin.ts';
+export { ContentBlock, IMAGE_TYPES, ToolResponse } from './http/content.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, ModelList } from './http/engine.ts';
 export { ErrorBody } from './http/error.ts';
