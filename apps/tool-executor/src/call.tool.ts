@@ -1,15 +1,15 @@
 import { type SealedFunctionTool, ToolCredentials, type ToolResult } from '@nightshift/contracts';
-import type { Egress } from '@nightshift/http';
 import type { Held } from '@nightshift/postgres';
 import { withSpan } from '@nightshift/runtime';
 import { assertNever } from '@nightshift/std';
-import { type Call, failed, toolName } from './call.ts';
+import { type Call, failed, laneOf, toolName } from './call.ts';
 import { openCredentials } from './credentials.ts';
 import { callFunction } from './function.tool.ts';
+import type { Outbound } from './outbound.client.ts';
 
 /** What calls are made with. */
 export interface CallKit {
-  readonly egress: Egress;
+  readonly outbound: Outbound;
   readonly sealPrivateKey: string;
 }
 
@@ -31,9 +31,9 @@ export function makeCall(kit: CallKit, call: Call, held: Held): Promise<ToolResu
   });
 }
 
-async function functionCall({ egress, sealPrivateKey }: CallKit, call: Call, tool: SealedFunctionTool, during: { traceparent: string | undefined; signal: AbortSignal }): Promise<ToolResult> {
+async function functionCall({ outbound, sealPrivateKey }: CallKit, call: Call, tool: SealedFunctionTool, during: { traceparent: string | undefined; signal: AbortSignal }): Promise<ToolResult> {
   const credentials = openCredentials(ToolCredentials, tool.sealed, sealPrivateKey, call.orgId);
   if (!credentials) return failed('credentials_unreadable', 'The tool’s stored credentials cannot be opened any more; create a new run.');
-  const opened = { name: tool.name, url: tool.url, method: tool.method, envelope: tool.envelope, timeoutMs: tool.timeoutMs, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
-  return callFunction(egress, { tool: opened, arguments: call.arguments, callId: call.id, attempt: call.attempts, allow: call.egressAllow, ...during });
+  const opened = { name: tool.name, url: tool.url, method: tool.method, envelope: tool.envelope, timeoutMs: tool.timeoutMs, retry: tool.retry, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
+  return callFunction(outbound, { tool: opened, arguments: call.arguments, callId: call.id, lane: laneOf(call.orgId, tool), attempt: call.attempts, allow: call.egressAllow, ...during });
 }

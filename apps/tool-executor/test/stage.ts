@@ -12,6 +12,7 @@ import { laneOf } from '../src/call.ts';
 import { CallConsumer } from '../src/call.consumer.ts';
 import { CallLoop } from '../src/call.loop.ts';
 import { CallStore, type NewCall } from '../src/call.store.ts';
+import { Outbound } from '../src/outbound.client.ts';
 
 const folder = new URL('../prisma/migrations/', import.meta.url);
 const migration = readFileSync(new URL('0001_init/migration.sql', folder));
@@ -53,7 +54,7 @@ export async function callStage() {
     const calls = new CallStore(on, relay, LEASE_MS);
     const egress = createEgress({ allow: ['127.0.0.0/8'] });
     const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-    const loop = new CallLoop({ db: on, calls, kit: { egress, sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax: slots, leaseMs: LEASE_MS, observer, log });
+    const loop = new CallLoop({ db: on, calls, kit: { outbound: new Outbound(egress), sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax: slots, leaseMs: LEASE_MS, observer, log });
     const client = new InternalClient(({ path }) => {
       asked.push(path);
       return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });

@@ -20,8 +20,8 @@ export interface Exchange {
 /** No connection was made, so another address of the host may be tried without repeating anything; `cause` says why. */
 export class NotConnected extends Error {}
 
-/** Sends one request and reads at most `bytesMax` of its body; then the connection is given up rather than drained. */
-export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions, bytesMax: number): Exchange {
+/** Sends one request, once there is a connection for it (`onStart`), and reads at most `bytesMax` of its body; then the connection is given up rather than drained. */
+export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions, bytesMax: number, onStart: () => void): Exchange {
   const { promise, resolve, reject } = Promise.withResolvers<RawResponse>();
   const chunks: Buffer[] = [];
   let controller: Dispatcher.DispatchController | null = null;
@@ -38,6 +38,7 @@ export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOpt
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started;
+      onStart();
       if (ended !== null) started.abort(ended);
     },
     onResponseStart(_controller, statusCode, received) {
