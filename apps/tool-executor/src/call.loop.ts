@@ -71,13 +71,15 @@ export class CallLoop {
       const durationMs = Math.round(performance.now() - startedAt);
       const outcome = made.isError ? (made.errorCode ?? 'error') : 'ok';
       metrics.toolDuration.observe({ outcome }, durationMs / 1000);
-      await patiently(() => this.#options.calls.commit({ call, result: made }), held);
+      const { laneWaits } = await patiently(() => this.#options.calls.commit({ call, result: made }), held);
+      if (laneWaits) this.#worker.wake();
       this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: made.isError ? 'error' : 'ok', ...(made.errorCode !== undefined && { errorCode: made.errorCode }) }, 'tool call');
     } catch (err) {
       if (!held.signal.aborted) throw err;
       // The row may be handed back as if nothing had happened; who was canceled or replaced is fenced.
       const known = result ?? brokenOff(call);
       if (known) await this.#options.calls.commit({ call, result: known });
+      this.#worker.wake();
       this.#options.log.info({ ...ids, status: 'aborted', reason: String((held.signal.reason as Error).message) }, 'tool call');
     }
   }
