@@ -1,5 +1,5 @@
 import type { Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { isConnectFailure } from './egress-error.ts';
 
@@ -74,12 +74,15 @@ export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOpt
   };
 }
 
+// A frame of a few bytes may ask for 128 MiB; 8 MiB is what a decoder has to support (RFC 8878, section 3.1.1.1.2).
+const ZSTD_WINDOW_LOG_MAX = 23;
+
 const decoders = new Map<string, () => Transform>([
   ['gzip', createGunzip],
   ['x-gzip', createGunzip],
   ['deflate', createInflate],
   ['br', createBrotliDecompress],
-  ['zstd', createZstdDecompress],
+  ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } })],
 ]);
 
 /**
