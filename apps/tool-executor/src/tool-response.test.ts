@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { type ContentBlock, TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolResponse } from '@nightshift/contracts';
+import { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, type ToolBlock, ToolResponse } from '@nightshift/contracts';
 import fc from 'fast-check';
 import { responseResult } from './tool-response.ts';
 
 const png = (bytes = 30) => Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(bytes)]).toString('base64');
-const text = (words: string): ContentBlock => ({ type: 'text', text: words });
-const image = (data: string, mime = 'image/png'): ContentBlock => ({ type: 'image', source: { kind: 'base64', data, mime } });
+const text = (words: string): ToolBlock => ({ type: 'text', text: words });
+const image = (data: string, mime = 'image/png'): ToolBlock => ({ type: 'image', source: { kind: 'base64', data, mime } });
 const blocksOf = (content: readonly unknown[]) => (responseResult({ content })!.content as ToolResponse).content;
 
 describe('a canonical reply', () => {
@@ -58,7 +58,7 @@ test('a result of blocks never holds more than it may, whatever they are, and is
   const anyBlock = fc.oneof(
     fc.tuple(fc.string({ unit: 'grapheme', minLength: 1 }), fc.integer({ min: 0, max: 40_000 })).map(([words, times]) => text(words.repeat(times))),
     fc.integer({ min: 1, max: 800_000 }).map((bytes) => image(png(bytes))),
-    fc.integer({ min: 1, max: 100_000 }).map((length): ContentBlock => ({ type: 'audio', source: { kind: 'base64', data: 'A'.repeat(length), mime: 'audio/wav' } })),
+    fc.integer({ min: 1, max: 100_000 }).map((length): ToolBlock => ({ type: 'audio', source: { kind: 'base64', data: 'A'.repeat(length), mime: 'audio/wav' } })),
   );
   fc.assert(
     fc.property(fc.array(anyBlock, { maxLength: 12 }), (content) => {

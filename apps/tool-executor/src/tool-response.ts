@@ -1,4 +1,4 @@
-import { type ContentBlock, TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolResponse, type ToolResult } from '@nightshift/contracts';
+import { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, type ToolBlock, ToolResponse, type ToolResult } from '@nightshift/contracts';
 import { cutText } from './cut-text.ts';
 import { imageType } from './image-type.ts';
 
@@ -23,7 +23,7 @@ function mayBeResponse(parsed: unknown): boolean {
   return Array.isArray(content) && content.length <= BLOCKS_MAX;
 }
 
-function withinImages(blocks: readonly ContentBlock[]): ContentBlock[] {
+function withinImages(blocks: readonly ToolBlock[]): ToolBlock[] {
   let room = TOOL_IMAGE_BYTES_MAX;
   return blocks.map((block) => {
     if (block.type !== 'image' || block.source.kind !== 'base64') return block;
@@ -36,8 +36,8 @@ function withinImages(blocks: readonly ContentBlock[]): ContentBlock[] {
   });
 }
 
-function withinText(blocks: readonly ContentBlock[]): ContentBlock[] {
-  const kept: ContentBlock[] = [];
+function withinText(blocks: readonly ToolBlock[]): ToolBlock[] {
+  const kept: ToolBlock[] = [];
   let room = TOOL_RESULT_BYTES_MAX - MARKER_BYTES;
   for (const block of blocks) {
     const bytes = textBytes(block);
@@ -53,11 +53,11 @@ function withinText(blocks: readonly ContentBlock[]): ContentBlock[] {
 }
 
 /** Bytes that a block takes of the room for text. */
-function textBytes(block: ContentBlock): number {
+function textBytes(block: ToolBlock): number {
   const counted = block.type === 'image' && block.source.kind === 'base64' ? { ...block, source: { ...block.source, data: '' } } : block;
   return Buffer.byteLength(JSON.stringify(counted)) + ','.length;
 }
 
-function marker(what: string): ContentBlock {
+function marker(what: string): ToolBlock {
   return { type: 'text', text: `[${what}]` };
 }

@@ -15,20 +15,17 @@ const Source = z.discriminatedUnion('kind', [
   }),
 ]);
 
-/** One piece of content: text, an image, audio or a file. */
-export const ContentBlock = z
+/** One piece of what a tool answers: text, an image, audio or a file. */
+export const ToolBlock = z
   .discriminatedUnion('type', [
     z.object({ type: z.literal('text'), text: z.string() }),
     z.object({ type: z.literal('image'), source: Source }),
     z.object({ type: z.literal('audio'), source: Source }),
     z.object({ type: z.literal('file'), source: Source, filename: z.string().optional(), mime: z.string().optional() }),
   ])
-  .meta({ id: 'ContentBlock' });
-export type ContentBlock = z.infer<typeof ContentBlock>;
+  .meta({ id: 'ToolBlock' });
+export type ToolBlock = z.infer<typeof ToolBlock>;
 
 /** The canonical reply of a function tool. Any other JSON is a result too, and so is an object that has more than this. */
-export const ToolResponse = z.strictObject({ tool_call_id: z.string().nullish(), content: z.array(ContentBlock), is_error: z.boolean().default(false) }).meta({ id: 'ToolResponse' });
+export const ToolResponse = z.strictObject({ tool_call_id: z.string().nullish(), content: z.array(ToolBlock), is_error: z.boolean().default(false) }).meta({ id: 'ToolResponse' });
 export type ToolResponse = z.infer<typeof ToolResponse>;
-
-/** The images that models take. */
-export const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
