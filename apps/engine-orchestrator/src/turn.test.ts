@@ -86,6 +86,11 @@ describe('an answer', () => {
 });
 
 describe('tool calls', () => {
+  test('say how many bytes of results the run may gather', () => {
+    const limited = next(sessionOf(), [], calls({}), { ...engine, limits: { contextTokens: 1000, resultBytes: 7000 } }, ids(1));
+    expect([limited.resultBytesMax, after(sessionOf(), calls({})).resultBytesMax]).toEqual([7000, 33_554_432]);
+  });
+
   test('become commands side by side, each with an id of its own', () => {
     const end = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }, { name: 'store', arguments: '' }, { name: 'web_search', arguments: '{"q":"x"}' }));
     expect(end.outcome).toBeUndefined();

@@ -2,7 +2,7 @@ import type { Engine, RunOutcome, SealedTool, StepUsage } from '@nightshift/cont
 import { cleanJson, must } from '@nightshift/std';
 import { argumentProblems } from './argument-check.ts';
 import { checkAnswer, correctionOf } from './answer.ts';
-import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures } from './limits.ts';
+import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures, resultBytes } from './limits.ts';
 import type { ModelReply } from './model.ts';
 import { type OfferedTool, offeredTools } from './offered-tools.ts';
 import { isPlan, type PlanNames, planNames } from './planner.ts';
@@ -23,6 +23,8 @@ export interface TurnEnd {
   /** Results known without calling anything: wrong arguments, unknown names. */
   readonly results: readonly ResultEntry[];
   readonly commands: readonly Command[];
+  /** Bytes of tool results that the run may gather; the first that says so counts. */
+  readonly resultBytesMax?: number;
   readonly usage: StepUsage;
   readonly outcome: RunOutcome | undefined;
 }
@@ -58,7 +60,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
   if (stuck) return { ...end, outcome: failure('repeated_failure', `The model called ${stuck.name} again and again with the same arguments, and it failed each time.`) };
   const planned = TaskTree.of(journal, planNamesOf(session), engine.limits.subtaskDepth).grow(entry, new Map());
   const plans = [...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }));
-  return { ...end, results: [...results, ...plans], commands, outcome: undefined };
+  return { ...end, results: [...results, ...plans], commands, resultBytesMax: resultBytes(engine), outcome: undefined };
 }
 
 function tokensUsed({ usage: { inputTokens, outputTokens, cachedInputTokens } }: ModelReply): Omit<StepUsage, 'toolCalls'> {

@@ -15,6 +15,8 @@ const Limits = z.object({
   toolCalls: z.number().int().nonnegative().optional(),
   /** Tool calls of one turn; default and maximum 64. */
   parallelToolCalls: z.number().int().positive().optional(),
+  /** Bytes of all tool results of one run together, as JSON; default 33,554,432. */
+  resultBytes: z.number().int().positive().optional(),
   /** Input and output tokens of all turns of one run together. */
   runInputTokens: z.number().int().positive().optional(),
   runOutputTokens: z.number().int().positive().optional(),
