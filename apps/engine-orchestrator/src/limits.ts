@@ -11,6 +11,7 @@ export interface Reached {
 const TURNS_MAX = 100;
 const PARALLEL_CALLS_MAX = 64;
 const ANSWER_CHARS_MAX = 1024 * 1024;
+const RESULT_BYTES_MAX = 32 * 1024 * 1024;
 /** The same call is refused after so many failures in a row, and ends the run after so many. */
 const FAILURES_TOLD = 2;
 const FAILURES_MAX = 5;
@@ -36,6 +37,11 @@ export function callCount({ toolCalls }: StepUsage): number {
 /** Calls that one turn may make side by side. */
 export function parallelCalls({ limits }: Engine): number {
   return Math.min(limits.parallelToolCalls ?? PARALLEL_CALLS_MAX, PARALLEL_CALLS_MAX);
+}
+
+/** Bytes of tool results that one run may gather; of those that come later only a note is kept. */
+export function resultBytes({ limits }: Engine): number {
+  return limits.resultBytes ?? RESULT_BYTES_MAX;
 }
 
 /** Whether an answer is larger than the engine allows. */

@@ -96,6 +96,13 @@ describe('a prompt', () => {
   });
 });
 
+test('images of results are shown where the engine’s row says that it takes them', () => {
+  const content = { content: [{ type: 'image', source: { kind: 'base64', mime: 'image/png', data: 'AAAA' } }], is_error: false };
+  const entries: JournalEntry[] = [turn(0, '', [{ callId: 'a' }]), { kind: 'result', step: 0, callId: 'a', result: { isError: false, content, format: 'tool_response' } }];
+  const shown = (images?: boolean) => JSON.stringify(promptOf(sessionOf(), entries, 'm', { ...engine, ...(images !== undefined && { images }) }).request.messages).includes('data:image/png;base64,AAAA');
+  expect([shown(true), shown(false), shown()]).toEqual([true, false, false]);
+});
+
 test('tools are offered in their order, the first of a name wins, and every kind has a name', () => {
   const offered = offeredTools([tool, { ...tool, description: 'Another.' }, { type: 'platform', id: 'web_search' }, { type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read', '*', 'lookup'] }, { type: 'mcp', url: 'https://all.example.com', allowedTools: null }]);
   expect([...offered.keys()]).toEqual(['lookup', 'web_search', 'read']);

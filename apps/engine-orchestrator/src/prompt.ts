@@ -51,6 +51,7 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
     concluded: TaskTree.of(journal, names, engine.limits.subtaskDepth).concluded,
     tokensMax,
     buffer: pruningBuffer,
+    images: engine.images ?? false,
   });
   return {
     request: {

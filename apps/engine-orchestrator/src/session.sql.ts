@@ -42,13 +42,13 @@ export const STARTED = statement(
 export const COMMIT = statement(
   'engine.commit',
   `with input as (
-     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "delayMs" float8)
+     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "resultBytes" bigint, "delayMs" float8)
    ), locked as (
      select s.run_id from engine.sessions s join input i on i."runId" = s.run_id and i.epoch = s.epoch and i.step = s.step + 1
      where s.state = 'active' order by s.run_id for update of s
    ), written as (
      update engine.sessions s set step = i.step, pending = i.pending, calls = i.calls, usage = i.usage, outcome = i.outcome,
-       upstream_failures = 0, check_count = 0, attempts = 0,
+       result_room = coalesce(s.result_room, i."resultBytes"), upstream_failures = 0, check_count = 0, attempts = 0,
        state = case when i.next = 'done' then 'done' else 'active' end,
        finished_at = case when i.next = 'done' then now() end,
        due_at = case i.next when 'done' then null when 'turn' then s.due_at else now() + i."delayMs" * interval '1 ms' end,
@@ -82,24 +82,30 @@ export const PUT_BACK = statement(
 
 /**
  * Stores tool results, and in the same statement counts them down: a session whose last result has come is due now,
- * and claimed where `claim` says so. A result that is known already changes nothing.
+ * and claimed where `claim` says so. A result that is known already changes nothing; of one for which the run has no room
+ * any more, $3 is stored instead.
  */
 export const RESULTS = statement(
   'engine.results',
   `with input as (
      select * from json_to_recordset($1::json) as x("runId" text, step int, "callId" text, body json, claim boolean)
    ), locked as (
-     select run_id from engine.sessions where run_id in (select "runId" from input) order by run_id for update
+     select run_id, result_room from engine.sessions where run_id in (select "runId" from input) order by run_id for update
+   ), sized as (
+     select i.*, l.result_room, sum(octet_length(i.body::text)) over (partition by i."runId" order by i.step, i."callId") as bytes
+     from input i join locked l on l.run_id = i."runId"
    ), inserted as (
      insert into engine.journal (run_id, step, call_id, kind, body)
-     select i."runId", i.step, i."callId", 'result', i.body from input i join locked l on l.run_id = i."runId"
+     select "runId", step, "callId", 'result',
+       case when bytes > result_room then json_build_object('kind', 'result', 'step', step, 'callId', "callId", 'result', $3::json) else body end
+     from sized
      on conflict do nothing
-     returning run_id, step
+     returning run_id, step, octet_length(body::text) as bytes
    ), counted as (
-     select n.run_id, n.step, count(*)::int as results, bool_or(c.claim) as claim
+     select n.run_id, n.step, count(*)::int as results, sum(n.bytes) as bytes, bool_or(c.claim) as claim
      from inserted n join (select "runId", bool_or(claim) as claim from input group by 1) c on c."runId" = n.run_id group by 1, 2
    ), t as (
-     update engine.sessions s set pending = s.pending - c.results,
+     update engine.sessions s set pending = s.pending - c.results, result_room = s.result_room - c.bytes,
        due_at = case when s.pending = c.results then now() else s.due_at end,
        check_count = case when s.pending = c.results then 0 else s.check_count end,
        lease_until = case when s.pending > c.results then s.lease_until when c.claim then now() + $2 * interval '1 ms' end,

@@ -43,6 +43,12 @@ interface PutBack {
 
 type JournalRow = { runId: string; step: number; callId: string; kind: 'turn' | 'result'; body: JournalEntry };
 
+const NO_ROOM: ToolResult = {
+  isError: true,
+  errorCode: 'result_limit',
+  content: 'The tool has answered, but its result was left out: the results of this run have reached the size that they may have together. Answer with what you have.',
+};
+
 /** Sessions and their journals. */
 export class SessionStore {
   readonly #db: Database;
@@ -75,10 +81,10 @@ export class SessionStore {
     return rows;
   }
 
-  /** Stores tool results; returns the sessions whose last awaited result came. */
+  /** Stores tool results, as far as the run has room for them; returns the sessions whose last awaited result came. */
   results(results: readonly ArrivedResult[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
     const rows = results.map(({ runId, step, callId, result, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result } }));
-    return this.#db.query(RESULTS, [JSON.stringify(rows), this.#leaseMs]);
+    return this.#db.query(RESULTS, [JSON.stringify(rows), this.#leaseMs, JSON.stringify(NO_ROOM)]);
   }
 
   /** Stops sessions for good. */
@@ -116,6 +122,7 @@ export class SessionStore {
       calls: end.commands.map((command) => command.callId),
       usage: end.usage,
       outcome: end.outcome,
+      resultBytes: end.resultBytesMax,
       delayMs: checkDelayMs(0),
     }));
     const journal = endings.flatMap(({ session: { runId }, end }) => [

@@ -2,6 +2,7 @@ import type { Task, ToolResult } from '@nightshift/contracts';
 import { ConcludeSubtask, OpenSubtasks, type PlanNames } from './planner.ts';
 import type { JournalCall, JournalEntry, TurnEntry } from './session.ts';
 import { parseToolArguments } from './tool-arguments.ts';
+import { resultForClients } from './tool-blocks.ts';
 
 /** Turns that made up a subtask which is concluded: first and last step, both included. */
 export interface Span {
@@ -133,7 +134,7 @@ function taskOf({ subtasks, ...task }: Node): Task {
 
 function toolUseOf(call: JournalCall, result: ToolResult | undefined): Task['tooluse'] {
   const args = parseToolArguments(call.arguments);
-  return { tool_name: call.name, tool_call_id: call.callId, parameters: args.ok ? args.value : {}, ...(result && { tool_result: result.isError ? { error: result.content } : result.content }) };
+  return { tool_name: call.name, tool_call_id: call.callId, parameters: args.ok ? args.value : {}, ...(result && { tool_result: result.isError ? { error: resultForClients(result) } : resultForClients(result) }) };
 }
 
 function argumentsOf<T>(call: JournalCall, schema: { safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } } }): { ok: true; value: T } | { ok: false; refusal: ToolResult } {

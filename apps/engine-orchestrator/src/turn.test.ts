@@ -86,6 +86,11 @@ describe('an answer', () => {
 });
 
 describe('tool calls', () => {
+  test('say how many bytes of results the run may gather', () => {
+    const limited = next(sessionOf(), [], calls({}), { ...engine, limits: { contextTokens: 1000, resultBytes: 7000 } }, ids(1));
+    expect([limited.resultBytesMax, after(sessionOf(), calls({})).resultBytesMax]).toEqual([7000, 33_554_432]);
+  });
+
   test('become commands side by side, each with an id of its own', () => {
     const end = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }, { name: 'store', arguments: '' }, { name: 'web_search', arguments: '{"q":"x"}' }));
     expect(end.outcome).toBeUndefined();
@@ -100,7 +105,7 @@ describe('tool calls', () => {
 
   test('of a tool that does not exist are answered at once with the names of those that do', () => {
     const end = after(sessionOf(), calls({ name: 'guess' }));
-    expect([end.commands, end.outcome]).toEqual([[], undefined]);
+    expect([end.commands, end.outcome, end.usage.toolCalls]).toEqual([[], undefined, {}]);
     expect(end.results).toEqual([{ kind: 'result', step: 0, callId: 'call_0', result: { isError: true, errorCode: 'unknown_tool', content: 'there is no tool "guess"; the tools are: lookup, store, web_search' } }]);
   });
 
@@ -158,12 +163,32 @@ describe('tool calls', () => {
     expect(['1', '1', '1', '2', '1', '1', '1', '1', '1', '1'].map((q) => ask(`{"q":${q}}`))).toEqual([2, 2, 1, 2, 2, 2, 1, 1, 1, 'repeated_failure']);
   });
 
-  test('are counted by name, whatever the model calls them', () => {
-    const first = after(sessionOf(), calls({ name: 'constructor' }, { name: 'toString' }, { name: 'constructor' }));
-    expect(first.usage.toolCalls).toEqual({ constructor: 2, toString: 1 });
-    const second = after(sessionOf({ step: 1, usage: first.usage }), calls({ name: 'constructor' }, { name: 'valueOf' }));
+  test('whose arguments do not match the tool’s parameters are answered at once with what is wrong, and not made', () => {
+    const strict = { ...tool('lookup'), parameters: { type: 'object', properties: { q: { type: 'string' } }, required: ['q'] } } as SealedTool;
+    const end = after(sessionOf({}, { tools: [strict] }), calls({ arguments: '{"q":7}' }, { arguments: '{}' }, { arguments: '{"q":"x"}' }));
+    expect(end.results.map(({ callId, result }) => [callId, result.errorCode, result.content])).toEqual([
+      ['call_0', 'invalid_arguments', expect.stringMatching(/so the call was not made:\n- .*#\/q/)],
+      ['call_1', 'invalid_arguments', expect.stringMatching(/`q` is missing/)],
+    ]);
+    expect(end.commands.map(({ callId }) => callId)).toEqual(['call_2']);
+  });
+
+  test('are counted by name when they are made, and not when they are refused', () => {
+    const named = sessionOf({}, { tools: [tool('constructor'), tool('toString'), tool('valueOf')] });
+    const first = after(named, calls({ name: 'constructor' }, { name: 'toString' }, { name: 'constructor' }, { name: 'guess' }, { name: 'toString', arguments: '{' }));
+    expect([first.usage.toolCalls, first.entry.usage.toolCalls]).toEqual([{ constructor: 2, toString: 1 }, { constructor: 2, toString: 1 }]);
+    const second = after({ ...named, step: 1, usage: first.usage }, calls({ name: 'constructor' }, { name: 'valueOf' }));
     expect(second.usage.toolCalls).toEqual({ constructor: 3, toString: 1, valueOf: 1 });
     expect(StepUsage.safeParse(second.usage).success).toBe(true);
+  });
+
+  test('that are refused leave the calls that a run may make as they were', () => {
+    const strict: Engine = { ...engine, limits: { contextTokens: 1000, toolCalls: 2 } };
+    const refused = next(sessionOf(), [], calls({ name: 'guess' }, { name: 'guess' }, { arguments: '{' }), strict, ids(3));
+    expect(refused.usage.toolCalls).toEqual({});
+    expect(next(sessionOf({ step: 1, usage: refused.usage }), [], calls({}, {}, {}), strict, ids(3)).commands).toHaveLength(2);
+    const over = next(sessionOf({ usage: { ...none, toolCalls: { lookup: 1 } } }), [], calls({}, {}), strict, ids(2));
+    expect(over.usage.toolCalls).toEqual({ lookup: 2 });
   });
 
   test('each have exactly one command or one result, whatever the model sends', () => {
@@ -172,6 +197,7 @@ describe('tool calls', () => {
       fc.property(fc.array(anyCall, { minLength: 1, maxLength: 70 }), (list) => {
         const end = after(sessionOf(), calls(...list));
         const answered = [...end.commands.map(({ callId }) => callId), ...end.results.map(({ callId }) => callId)];
+        expect(Object.values(end.usage.toolCalls).reduce((sum, count) => sum + count, 0)).toBe(end.commands.length);
         expect(answered.toSorted()).toEqual(end.entry.calls.map(({ callId }) => callId).toSorted());
         expect(new Set(end.entry.calls.map(({ modelCallId }) => modelCallId)).size).toBe(end.entry.calls.length);
       }),
@@ -184,8 +210,10 @@ describe('results that are overdue', () => {
   const session = sessionOf({ step: 1 });
   const journal: JournalEntry[] = [turn.entry, ...turn.results];
 
-  test('are asked for as they were, under the same ids', () => {
+  test('are asked for as they were, under the same ids, also when they would not be made any more', () => {
     expect(missingCommands(session, journal)).toEqual(turn.commands);
+    const stricter = sessionOf({ step: 1 }, { tools: [{ ...tool('lookup'), parameters: { type: 'object', required: ['other'] } } as SealedTool, tool('store')] });
+    expect(missingCommands(stricter, journal).map(({ callId }) => callId)).toEqual(['call_0', 'call_2']);
   });
 
   test('are those that have not come, of the last turn alone', () => {

@@ -1,9 +1,10 @@
 import type { Engine, RunOutcome, SealedTool, StepUsage } from '@nightshift/contracts';
 import { cleanJson, must } from '@nightshift/std';
+import { argumentProblems } from './argument-check.ts';
 import { checkAnswer, correctionOf } from './answer.ts';
-import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures } from './limits.ts';
+import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures, resultBytes } from './limits.ts';
 import type { ModelReply } from './model.ts';
-import { offeredTools } from './offered-tools.ts';
+import { type OfferedTool, offeredTools } from './offered-tools.ts';
 import { isPlan, type PlanNames, planNames } from './planner.ts';
 import { addUsage, type JournalCall, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
@@ -19,14 +20,17 @@ export interface Command {
 /** What follows from a model's reply: wait for tools, go on at once, or be done. */
 export interface TurnEnd {
   readonly entry: TurnEntry;
-  /** Results known without calling anything: broken arguments, unknown names. */
+  /** Results known without calling anything: wrong arguments, unknown names. */
   readonly results: readonly ResultEntry[];
   readonly commands: readonly Command[];
+  /** Bytes of tool results that the run may gather; the first that says so counts. */
+  readonly resultBytesMax?: number;
   readonly usage: StepUsage;
   readonly outcome: RunOutcome | undefined;
 }
 
 const CORRECTIONS_MAX = 2;
+const NOTHING: Pick<TurnEnd, 'results' | 'commands'> = { results: [], commands: [] };
 
 /** Decides what a reply means for the session. `callIds` are fresh ids, at least one for each call of the reply. */
 export function next(session: Session, journal: readonly JournalEntry[], reply: ModelReply, engine: Engine, callIds: readonly string[]): TurnEnd {
@@ -35,10 +39,12 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
-  const names = planNamesOf(session);
-  const toolCalls = Object.fromEntries([...Map.groupBy(calls.filter(({ name }) => !isPlan(names, name)), ({ name }) => name)].map(([name, list]) => [name, list.length]));
-  const { inputTokens, outputTokens, cachedInputTokens } = reply.usage;
-  const used: StepUsage = { inputTokens, outputTokens, cachedInputTokens, toolCalls };
+  const repeated = repeatedFailures(journal);
+  const reached = reachedLimit(session, engine);
+  const stuck = calls.find((call) => repeated(call) === 'stop');
+  const { results, commands } =
+    reached || stuck ? NOTHING : dispatch(session, { step: session.step, calls }, { callsMax: (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), isInVain: (call) => repeated(call) === 'refuse', problemsOf: argumentProblems });
+  const used: StepUsage = { ...tokensUsed(reply), toolCalls: countOf(calls, commands) };
   const entry: TurnEntry = {
     kind: 'turn',
     step: session.step,
@@ -48,18 +54,24 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     usage: used,
     costMicroUsd: costMicroUsd(used, engine),
   };
-  const usage = addUsage(session.usage, used);
-  const end = { entry, results: [], commands: [], usage };
+  const end = { entry, results: [], commands: [], usage: addUsage(session.usage, used) };
   if (calls.length === 0) return { ...end, ...answerOf(session, journal, entry, reply, engine) };
-  const reached = reachedLimit(session, engine);
   if (reached) return { ...end, outcome: failure(reached.code, reached.message) };
-  const repeated = repeatedFailures(journal);
-  const stuck = calls.find((call) => repeated(call) === 'stop');
   if (stuck) return { ...end, outcome: failure('repeated_failure', `The model called ${stuck.name} again and again with the same arguments, and it failed each time.`) };
-  const { results, commands } = dispatch(session, entry, (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), (call) => repeated(call) === 'refuse');
-  const planned = TaskTree.of(journal, names, engine.limits.subtaskDepth).grow(entry, new Map());
+  const planned = TaskTree.of(journal, planNamesOf(session), engine.limits.subtaskDepth).grow(entry, new Map());
   const plans = [...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }));
-  return { ...end, results: [...results, ...plans], commands, outcome: undefined };
+  return { ...end, results: [...results, ...plans], commands, resultBytesMax: resultBytes(engine), outcome: undefined };
+}
+
+function tokensUsed({ usage: { inputTokens, outputTokens, cachedInputTokens } }: ModelReply): Omit<StepUsage, 'toolCalls'> {
+  return { inputTokens, outputTokens, cachedInputTokens };
+}
+
+/** Calls that are made, by name: those that were refused cost nothing. */
+function countOf(calls: readonly JournalCall[], commands: readonly Command[]): Record<string, number> {
+  const made = new Set(commands.map(({ callId }) => callId));
+  const byName = Map.groupBy(calls.filter(({ callId }) => made.has(callId)), ({ name }) => name);
+  return Object.fromEntries([...byName].map(([name, list]) => [name, list.length]));
 }
 
 /** The names of the planning functions in a session. */
@@ -67,22 +79,34 @@ function planNamesOf({ request }: Pick<Session, 'request'>): PlanNames {
   return planNames(offeredTools(request.tools).keys());
 }
 
-/** What becomes of a turn's calls. At most `callsMax` of them are made, and none that is in vain. */
-function dispatch(session: Session, entry: TurnEntry, callsMax = Infinity, isInVain: (call: JournalCall) => boolean = () => false): { results: ResultEntry[]; commands: Command[] } {
+/** What keeps a call from being made. */
+interface Checks {
+  readonly callsMax: number;
+  readonly isInVain: (call: JournalCall) => boolean;
+  readonly problemsOf: (tool: OfferedTool, args: Record<string, unknown>) => readonly string[];
+}
+
+/** A turn that was committed has been checked: its refusals are in the journal. */
+const UNCHECKED: Checks = { callsMax: Infinity, isInVain: () => false, problemsOf: () => [] };
+
+/** What becomes of a turn's calls: at most `callsMax` of them are made, and none that is in vain. */
+function dispatch(session: Session, { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
   const offered = offeredTools(session.request.tools);
   const names = planNames(offered.keys());
   const results: ResultEntry[] = [];
   const commands: Command[] = [];
-  for (const call of entry.calls) {
+  for (const call of calls) {
     if (isPlan(names, call.name)) continue;
-    const tool = offered.get(call.name)?.tool;
+    const known = offered.get(call.name);
     const args = parseToolArguments(call.arguments);
-    const refuse = (errorCode: string, content: string): void => void results.push({ kind: 'result', step: entry.step, callId: call.callId, result: { isError: true, errorCode, content } });
-    if (!tool) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...offered.keys()].join(', ') || 'none'}`);
+    const refuse = (errorCode: string, content: string): void => void results.push({ kind: 'result', step, callId: call.callId, result: { isError: true, errorCode, content } });
+    const problems = known && args.ok ? problemsOf(known, args.value) : [];
+    if (!known) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...offered.keys()].join(', ') || 'none'}`);
     else if (!args.ok) refuse('invalid_arguments', args.message);
+    else if (problems.length > 0) refuse('invalid_arguments', ['The arguments do not match the parameters of the tool, so the call was not made:', ...problems.map((problem) => `- ${problem}`)].join('\n'));
     else if (isInVain(call)) refuse('repeated_failure', 'this call has failed before with the same arguments and was not made again; try something else, or answer with what you have');
     else if (commands.length >= callsMax) refuse('tool_call_limit', 'the run has made all the tool calls it may make; answer with what you have');
-    else commands.push({ callId: call.callId, tool, arguments: cleanJson(args.value) as Record<string, unknown> });
+    else commands.push({ callId: call.callId, tool: known.tool, arguments: cleanJson(args.value) as Record<string, unknown> });
   }
   return { results, commands };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ToolResult } from '@nightshift/contracts';
+import type { ToolBlock, ToolResult } from '@nightshift/contracts';
 import fc from 'fast-check';
 import type { ModelMessage } from './model.ts';
 import type { TurnEntry } from './session.ts';
@@ -9,10 +9,14 @@ import { tokensOf, workingMemory } from './working-memory.ts';
 const names = { open: 'open_subtasks', conclude: 'conclude_subtask' };
 const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
 
-/** What happens in a turn: a call with a result of so many characters, a list of subtasks opened, one concluded. */
-type Act = { readonly kind: 'call'; readonly chars: number } | { readonly kind: 'open'; readonly count: number } | { readonly kind: 'conclude' };
+/** What happens in a turn: a call with a result of so many characters and images, a list of subtasks opened, one concluded. */
+type Act = { readonly kind: 'call'; readonly chars: number; readonly images?: number } | { readonly kind: 'open'; readonly count: number } | { readonly kind: 'conclude' };
 
-function remember(acts: readonly Act[], { tokensMax = Infinity, buffer = 1 } = {}) {
+const block = (data: string): ToolBlock => ({ type: 'image', source: { kind: 'base64', mime: 'image/png', data } });
+const resultOf = (text: string, images = 0): ToolResult =>
+  images === 0 ? { isError: false, content: text } : { isError: false, format: 'tool_response', content: { content: [{ type: 'text', text }, ...Array.from({ length: images }, (_, at) => block(`${at}`))], is_error: false } };
+
+function remember(acts: readonly Act[], { tokensMax = Infinity, buffer = 1, images = true } = {}) {
   const tree = new TaskTree(names);
   const results = new Map<string, ToolResult>();
   const turns = acts.map((act, step): TurnEntry => {
@@ -20,11 +24,11 @@ function remember(acts: readonly Act[], { tokensMax = Infinity, buffer = 1 } = {
     const args = act.kind === 'open' ? { subtasks: Array.from({ length: act.count }, (_, at) => ({ title: `${step}.${at}` })) } : act.kind === 'conclude' ? { conclusion: `done at ${step}` } : { step };
     const name = act.kind === 'open' ? names.open : act.kind === 'conclude' ? names.conclude : 'look';
     const turn: TurnEntry = { kind: 'turn', step, content: '', usage, costMicroUsd: 0, calls: [{ callId, modelCallId: `m${step}`, name, arguments: JSON.stringify(args) }] };
-    results.set(callId, { isError: false, content: `${step}:${'r'.repeat(act.kind === 'call' ? act.chars : 0)}` });
+    results.set(callId, resultOf(`${step}:${'r'.repeat(act.kind === 'call' ? act.chars : 0)}`, act.kind === 'call' ? act.images : 0));
     for (const [id, answer] of tree.grow(turn, results)) results.set(id, answer);
     return turn;
   });
-  return workingMemory({ turns, results, concluded: tree.concluded, tokensMax, buffer });
+  return workingMemory({ turns, results, concluded: tree.concluded, tokensMax, buffer, images });
 }
 
 /** The steps whose turns are shown. */
@@ -32,7 +36,8 @@ const stepsOf = (messages: readonly ModelMessage[]) => messages.flatMap((message
 const call = (chars = 10): Act => ({ kind: 'call', chars });
 const open = (count: number): Act => ({ kind: 'open', count });
 const conclude: Act = { kind: 'conclude' };
-const acts = fc.array(fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 0, max: 9000 }).map(call) }, fc.integer({ min: 1, max: 3 }).map(open), fc.constant(conclude)), { maxLength: 60 });
+const withImages = fc.record({ kind: fc.constant('call' as const), chars: fc.integer({ min: 0, max: 9000 }), images: fc.integer({ min: 1, max: 30 }) });
+const acts = fc.array(fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 0, max: 9000 }).map(call) }, withImages, fc.integer({ min: 1, max: 3 }).map(open), fc.constant(conclude)), { maxLength: 60 });
 
 describe('working memory', () => {
   test('shows all turns of a run that does not plan', () => {
@@ -71,6 +76,37 @@ describe('working memory', () => {
     expect(stepsOf(messages).at(-1)).toBe(59);
     expect(stepsOf(messages)[0]).toBeGreaterThan(20);
     expect(tokens).toBeLessThanOrEqual(3000);
+  });
+
+  const imagesIn = (messages: readonly ModelMessage[]) => messages.flatMap(({ role, content }) => (role === 'user' && typeof content !== 'string' ? [content.map((part) => (part.type === 'text' ? part.text : part.image_url.url))] : []));
+  const seen = (images: number, chars = 0): Act => ({ kind: 'call', chars, images });
+
+  test('shows the images of results in a message after them, to a model that takes images', () => {
+    const { messages } = remember([seen(2), call()]);
+    expect(messages.map(({ role }) => role)).toEqual(['assistant', 'tool', 'user', 'assistant', 'tool']);
+    expect(messages[1]!.content).toBe('0:\n[image: see the message after the results]\n[image: see the message after the results]');
+    expect(messages[2]!.content).toEqual([{ type: 'text', text: 'Returned by look (m0):' }, { type: 'image_url', image_url: { url: 'data:image/png;base64,0' } }, { type: 'image_url', image_url: { url: 'data:image/png;base64,1' } }]);
+  });
+
+  test('says of images that they were left out to a model that takes none', () => {
+    const { messages, tokens } = remember([seen(2)], { images: false });
+    expect(messages.map(({ role, content }) => [role, content])).toEqual([['assistant', null], ['tool', '0:\n[image: left out]\n[image: left out]']]);
+    expect(tokens).toBeLessThan(100);
+  });
+
+  test('shows as many images of a turn as fit, twenty at most, and says which', () => {
+    const { messages, tokens } = remember([seen(3)], { tokensMax: 6000 });
+    expect(imagesIn(messages)).toEqual([['Returned by look (m0):', 'data:image/png;base64,0', 'data:image/png;base64,1']]);
+    expect(messages[1]!.content).toMatch(/see the message after the results\]\n\[image: left out\]$/);
+    expect(tokens).toBeGreaterThan(3200);
+    expect(imagesIn(remember([seen(30)]).messages)[0]).toHaveLength(21);
+  });
+
+  test('forgets images before it forgets turns', () => {
+    const { messages, tokens } = remember([seen(1, 1000), seen(1, 1000), seen(1, 1000)], { tokensMax: 4500 });
+    expect(stepsOf(messages)).toEqual([0, 1, 2]);
+    expect(imagesIn(messages)).toEqual([['Returned by look (m2):', 'data:image/png;base64,0']]);
+    expect(tokens).toBeLessThanOrEqual(4500);
   });
 
   test('never exceeds its limit, and says how much it takes', () => {

@@ -1,7 +1,8 @@
 import type { ToolResult } from '@nightshift/contracts';
-import { type ModelMessage, textTokens } from './model.ts';
-import type { TurnEntry } from './session.ts';
+import { type ModelContentPart, type ModelMessage, textTokens } from './model.ts';
+import type { JournalCall, TurnEntry } from './session.ts';
 import type { Span } from './task-tree.ts';
+import { blocksOf, imagesOf, textOfBlocks } from './tool-blocks.ts';
 
 /** What is remembered of a run, and how much fits. */
 export interface Remembered {
@@ -13,6 +14,8 @@ export interface Remembered {
   readonly tokensMax: number;
   /** Of how many of the last concluded subtasks the turns stay. */
   readonly buffer: number;
+  /** Whether the model takes images. */
+  readonly images: boolean;
 }
 
 /** What the model is shown of a run's turns. */
@@ -30,6 +33,9 @@ interface Shown {
   /** The results of its calls, of which so many characters each are shown at most. */
   readonly texts: readonly string[];
   readonly charsMax: number;
+  /** The images of its results; they disappear when the turn is shortened, and then these are its texts. */
+  readonly images: ModelMessage | undefined;
+  readonly shortTexts: readonly string[];
   readonly wholeTokens: number;
   readonly shortTokens: number;
   /** It is gone once so many turns were made. */
@@ -43,6 +49,10 @@ interface Cut {
 }
 
 const MESSAGE_TOKENS = 4;
+/** About what the larger images cost with the vendors that say so. */
+const IMAGE_TOKENS = 1600;
+/** Images of one turn. */
+const IMAGES_MAX = 20;
 const SHORT_CHARS = 400;
 const MARKER_CHARS = 80;
 /** The part of the limit that one turn may take. */
@@ -68,12 +78,18 @@ export function workingMemory(remembered: Remembered): WorkingMemory {
   return { messages, tokens, prunedTokens: Math.max(0, all - tokens) };
 }
 
-function shownTurns({ turns, results, concluded, tokensMax, buffer }: Remembered): Shown[] {
+function shownTurns({ turns, results, concluded, tokensMax, buffer, images: takesImages }: Remembered): Shown[] {
   const shown = turns.map((turn): Shown => {
     const fixed = turn.calls.reduce((sum, call) => sum + callTokens(call.name, call.arguments), correctionTokens(turn) + MESSAGE_TOKENS + textTokens(turn.content));
-    const texts = turn.calls.map((call) => textOf(results.get(call.callId)));
-    const charsMax = fittingChars(texts, tokensMax * TURN_PART - fixed);
-    return { turn, texts, charsMax, wholeTokens: fixed + textsTokens(texts, charsMax), shortTokens: fixed + textsTokens(texts, SHORT_CHARS), goneAt: Infinity };
+    const shortTexts = turn.calls.map((call) => textOf(results.get(call.callId), 0));
+    const room = tokensMax * TURN_PART - fixed;
+    const found = takesImages ? turn.calls.map((call) => imagesOf(blocksOf(results.get(call.callId)) ?? [])) : [];
+    const shownImages = fittingImages(turn, found, room - textsTokens(shortTexts, SHORT_CHARS));
+    const images = imagesMessage(turn, shownImages);
+    const imageTokens = images ? tokensOf([images]) : 0;
+    const texts = turn.calls.map((call, at) => textOf(results.get(call.callId), shownImages[at]?.length ?? 0));
+    const charsMax = fittingChars(texts, room - imageTokens);
+    return { turn, texts, charsMax, images, shortTexts, wholeTokens: fixed + imageTokens + textsTokens(texts, charsMax), shortTokens: fixed + textsTokens(shortTexts, SHORT_CHARS), goneAt: Infinity };
   });
   // A turn's step is its place. The turn after a subtask's last is the one that concluded it.
   concluded.forEach(({ from, to }, index) => {
@@ -81,6 +97,27 @@ function shownTurns({ turns, results, concluded, tokensMax, buffer }: Remembered
     for (let at = from; at <= to; at += 1) shown[at]!.goneAt = Math.min(shown[at]!.goneAt, goneAt);
   });
   return shown;
+}
+
+/** The first images of a turn, by call, that together take at most so many tokens. */
+function fittingImages({ calls }: TurnEntry, found: readonly (readonly string[])[], tokensMax: number): readonly (readonly string[])[] {
+  const labels = found.reduce((sum, images, at) => sum + (images.length > 0 ? textTokens(labelOf(calls[at]!)) : 0), MESSAGE_TOKENS);
+  let left = Math.max(0, Math.min(IMAGES_MAX, Math.floor((tokensMax - labels) / IMAGE_TOKENS)));
+  return found.map((images) => {
+    const shown = images.slice(0, left);
+    left -= shown.length;
+    return shown;
+  });
+}
+
+/** Tool messages take text only, so the images of a turn's results follow them in a message of their own. */
+function imagesMessage({ calls }: TurnEntry, images: readonly (readonly string[])[]): ModelMessage | undefined {
+  const parts = images.flatMap((urls, at): ModelContentPart[] => (urls.length === 0 ? [] : [{ type: 'text', text: labelOf(calls[at]!) }, ...urls.map((url) => ({ type: 'image_url' as const, image_url: { url } }))]));
+  return parts.length === 0 ? undefined : { role: 'user', content: parts };
+}
+
+function labelOf({ name, modelCallId }: JournalCall): string {
+  return `Returned by ${name} (${modelCallId}):`;
 }
 
 /** How much of each result is shown, so that together they take at most so many tokens. */
@@ -115,11 +152,12 @@ function cutOf(turns: readonly Shown[], limit: number): Cut {
   return { shownFrom, wholeFrom };
 }
 
-function messagesOf({ turn, texts, charsMax }: Shown, isWhole: boolean): ModelMessage[] {
+function messagesOf({ turn, texts, charsMax, images, shortTexts }: Shown, isWhole: boolean): ModelMessage[] {
   const calls = turn.calls.map((call) => ({ id: call.modelCallId, type: 'function' as const, function: { name: call.name, arguments: call.arguments } }));
   return [
     { role: 'assistant', content: turn.content === '' ? null : turn.content, ...(calls.length > 0 && { tool_calls: calls }) },
-    ...turn.calls.map((call, at): ModelMessage => ({ role: 'tool', tool_call_id: call.modelCallId, content: shortened(texts[at]!, isWhole ? charsMax : SHORT_CHARS) })),
+    ...turn.calls.map((call, at): ModelMessage => ({ role: 'tool', tool_call_id: call.modelCallId, content: isWhole ? shortened(texts[at]!, charsMax) : shortened(shortTexts[at]!, SHORT_CHARS) })),
+    ...(isWhole && images ? [images] : []),
     ...(turn.correction === undefined ? [] : [{ role: 'user' as const, content: turn.correction }]),
   ];
 }
@@ -130,9 +168,10 @@ function shortened(text: string, charsMax: number): string {
   return `${text.slice(0, charsMax).toWellFormed()}\n[truncated: the first ${charsMax} of ${text.length} characters]`;
 }
 
-function textOf(result: ToolResult | undefined): string {
+function textOf(result: ToolResult | undefined, imagesShown: number): string {
   if (!result) return 'Error: the result is missing.';
-  const text = typeof result.content === 'string' ? result.content : JSON.stringify(result.content);
+  const blocks = blocksOf(result);
+  const text = blocks ? textOfBlocks(blocks, imagesShown) : typeof result.content === 'string' ? result.content : JSON.stringify(result.content);
   return result.isError ? `Error: ${text}` : text;
 }
 
@@ -142,6 +181,7 @@ export function tokensOf(messages: readonly ModelMessage[]): number {
   for (const message of messages) {
     tokens += MESSAGE_TOKENS;
     if (typeof message.content === 'string') tokens += textTokens(message.content);
+    else for (const part of message.content ?? []) tokens += part.type === 'text' ? textTokens(part.text) : IMAGE_TOKENS;
     if (message.role !== 'assistant') continue;
     for (const call of message.tool_calls ?? []) tokens += callTokens(call.function.name, call.function.arguments);
   }

@@ -128,6 +128,31 @@ describe('tool results', () => {
     expect(await on.row(runId)).toMatchObject({ pending: 2, step: 2 });
   });
 
+  test('are kept as long as the run has room for them; of later ones a note is kept, and the run goes on', async () => {
+    const store = on.store();
+    const session = await on.begun(store);
+    const { runId } = session;
+    const large = (callId: string, step: number, chars = 1000) => arrived(runId, callId, { step, claim: true, result: { isError: false, content: 'x'.repeat(chars) } });
+    await store.commit({ session, end: turnEnd(session, { calls: ['call_a', 'call_b'], resultBytesMax: 2500 }), next: 'tools', events: [] });
+    await store.results([large('call_a', 0)]);
+    expect(await store.results([large('call_a', 0, 9000)])).toEqual([]);
+    const [second] = await store.results([large('call_b', 0)]);
+    await store.commit({ session: second!, end: turnEnd(second!, { calls: ['call_c', 'call_d'], resultBytesMax: 9_000_000 }), next: 'tools', events: [] });
+    const [third] = await store.results([large('call_c', 1), large('call_d', 1, 10)]);
+    expect(third).toMatchObject({ runId, claimed: true, pending: 0, step: 2 });
+    const told = (await store.journal(runId)).flatMap((entry) => (entry.kind === 'result' ? [[entry.callId, entry.step, entry.result.errorCode ?? (entry.result.content as string).length]] : []));
+    expect(told).toEqual([['call_a', 0, 1000], ['call_b', 0, 1000], ['call_c', 1, 'result_limit'], ['call_d', 1, 'result_limit']]);
+  });
+
+  test('of two runs in one batch take room of their own run alone', async () => {
+    const store = on.store();
+    const sessions = await Promise.all([1, 2].map(() => on.begun(store)));
+    for (const [at, session] of sessions.entries()) await store.commit({ session, end: turnEnd(session, { calls: ['call_a'], resultBytesMax: [100, 2000][at]! }), next: 'tools', events: [] });
+    await store.results(sessions.map(({ runId }) => arrived(runId, 'call_a', { result: { isError: false, content: 'x'.repeat(1000) } })));
+    const codes = await Promise.all(sessions.map(async ({ runId }) => (await store.journal(runId)).flatMap((entry) => (entry.kind === 'result' ? [entry.result.errorCode] : []))));
+    expect(codes).toEqual([['result_limit'], [undefined]]);
+  });
+
   test('are counted exactly once when they come at once, twice each, at several replicas', async () => {
     const store = on.store();
     const calls = ids(8);

@@ -30,10 +30,10 @@ export const newSession = (more: Partial<NewSession> = {}): NewSession => ({
 });
 
 /** The end of a turn that called tools, or answered. */
-export function turnEnd(session: ClaimedSession, { calls = [] as readonly string[], answer = undefined as string | undefined } = {}): TurnEnd {
+export function turnEnd(session: ClaimedSession, { calls = [] as readonly string[], answer = undefined as string | undefined, resultBytesMax = 1_000_000 } = {}): TurnEnd {
   const entry = { kind: 'turn' as const, step: session.step, content: answer ?? '', usage, costMicroUsd: 1, calls: calls.map((callId) => ({ callId, modelCallId: callId, name: 'lookup', arguments: '{}' })) };
   const outcome: RunOutcome | undefined = answer === undefined ? undefined : { status: 'succeeded', result: { answer } };
-  return { entry, results: [], commands: calls.map((callId) => ({ callId, tool: tool('lookup'), arguments: {} })), usage, outcome };
+  return { entry, results: [], commands: calls.map((callId) => ({ callId, tool: tool('lookup'), arguments: {} })), resultBytesMax, usage, outcome };
 }
 
 export const arrived = (runId: string, callId: string, more: Partial<ArrivedResult> = {}): ArrivedResult => ({ runId, callId, step: 0, result: { isError: false, content: callId } satisfies ToolResult, claim: false, ...more });

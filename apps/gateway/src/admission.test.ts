@@ -28,6 +28,11 @@ describe('a request that is admitted', () => {
     expect(run).toMatchObject({ timeoutMs: 5000, callbackUrl: 'https://example.com/hook', responseContent: 'answer_only', metadata: { a: 1 }, request: { maxStepTokens: 300, answerFormat: { type: 'object' } } });
   });
 
+  test('keeps whether a tool wants its arguments in an envelope', () => {
+    expect([toolOf({ ...lookup, envelope: true }), toolOf({ type: 'function', function: { ...lookup, envelope: true } })]).toMatchObject([{ envelope: true }, { envelope: true }]);
+    expect(toolOf(lookup)).not.toHaveProperty('envelope');
+  });
+
   test('asks for its own answer encoding before that of its key', () => {
     expect(admitted(body(), { answerEncoding: 'object' }).answerEncoding).toBe('object');
   });

@@ -47,7 +47,7 @@ function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {
     const allowed = tool.allowedTools ?? tool.allow ?? (tool.name === undefined ? null : [tool.name]);
     return { type: 'mcp', url: tool.url ?? tool.server ?? '', allowedTools: allowed, ...((auth ?? headers) && { sealed: seal(JSON.stringify({ auth, headers }), publicKey, orgId) }) };
   }
-  const { type, name, description, url, method, parameters, retry, headers, defaults, timeout } = tool;
+  const { type, name, description, url, method, parameters, envelope, retry, headers, defaults, timeout } = tool;
   const hasSecrets = headers !== undefined || defaults !== undefined;
   return {
     type,
@@ -56,6 +56,7 @@ function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {
     url,
     method,
     parameters,
+    ...(envelope !== undefined && { envelope }),
     retry,
     timeoutMs: toolTimeoutMs(timeout),
     hidden: Object.keys(defaults ?? {}),

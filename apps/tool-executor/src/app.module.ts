@@ -8,6 +8,7 @@ import { CallLoop } from './call.loop.ts';
 import { CallStore } from './call.store.ts';
 import { CallsController } from './calls.controller.ts';
 import type { ToolEnvironment } from './config.ts';
+import { Outbound } from './outbound.client.ts';
 
 /** Executes tool calls; the only process that opens tool credentials. */
 @Module({})
@@ -15,10 +16,10 @@ export class AppModule {
   static of(environment: ToolEnvironment, around: Surroundings, parts: Parts): DynamicModule {
     const { db, relay, onStart } = parts;
     const { log, hints, pool, shutdown } = around;
-    const { CALL_SLOTS: slots, WORK_LEASE_MS: leaseMs } = environment;
-    const calls = new CallStore(db, relay, leaseMs);
+    const { CALL_SLOTS: slots, TOOL_HOST_CONCURRENCY: laneMax, WORK_LEASE_MS: leaseMs } = environment;
+    const calls = new CallStore(db, relay, { leaseMs, laneMax });
     const egress = createEgress({ allow: environment.EGRESS_ALLOW });
-    const loop = new CallLoop({ db, calls, egress, hints, sealPrivateKey: environment.SEAL_PRIVATE_KEY, pool, slots, laneMax: slots, leaseMs, observer: observeWork('tool_call', log), log });
+    const loop = new CallLoop({ db, calls, kit: { outbound: new Outbound(egress), sealPrivateKey: environment.SEAL_PRIVATE_KEY }, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
     onStart(() => loop.start());
     onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
     shutdown.add('refuse', 'tool calls', () => loop.refuse());

@@ -1,21 +1,18 @@
-import { type SealedFunctionTool, ToolCredentials, type ToolResult } from '@nightshift/contracts';
-import type { Egress } from '@nightshift/http';
+import type { ToolResult } from '@nightshift/contracts';
 import { type Database, type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import { type Hints, workChannel } from '@nightshift/run-stream';
-import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
-import { unseal, UnsealError } from '@nightshift/std';
+import { type Logger, metrics, traceIdOf } from '@nightshift/runtime';
 import { brokenOff, refusal } from './call.ts';
 import { CALLS } from './call.sql.ts';
 import type { CallStore, ClaimedCall } from './call.store.ts';
-import { callFunction } from './function.tool.ts';
+import { type CallKit, makeCall } from './call.tool.ts';
 
 /** What the loop works with. */
 export interface CallLoopOptions {
   readonly db: Database;
   readonly calls: CallStore;
-  readonly egress: Egress;
+  readonly kit: CallKit;
   readonly hints: Hints;
-  readonly sealPrivateKey: string;
   readonly pool: string;
   readonly slots: number;
   readonly laneMax: number;
@@ -69,42 +66,21 @@ export class CallLoop {
     const ids = { runId: call.runId, orgId: call.orgId, callId: call.id, traceId: call.traceparent ? traceIdOf(call.traceparent) : undefined };
     let result: ToolResult | undefined;
     try {
-      const made = refusal(call) ?? (await this.#call(call, held));
+      const made = refusal(call) ?? (await makeCall(this.#options.kit, call, held));
       result = made;
       const durationMs = Math.round(performance.now() - startedAt);
       const outcome = made.isError ? (made.errorCode ?? 'error') : 'ok';
       metrics.toolDuration.observe({ outcome }, durationMs / 1000);
-      await patiently(() => this.#options.calls.commit({ call, result: made }), held);
+      const { laneWaits } = await patiently(() => this.#options.calls.commit({ call, result: made }), held);
+      if (laneWaits) this.#worker.wake();
       this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: made.isError ? 'error' : 'ok', ...(made.errorCode !== undefined && { errorCode: made.errorCode }) }, 'tool call');
     } catch (err) {
       if (!held.signal.aborted) throw err;
       // The row may be handed back as if nothing had happened; who was canceled or replaced is fenced.
       const known = result ?? brokenOff(call);
       if (known) await this.#options.calls.commit({ call, result: known });
+      this.#worker.wake();
       this.#options.log.info({ ...ids, status: 'aborted', reason: String((held.signal.reason as Error).message) }, 'tool call');
     }
-  }
-
-  async #call(call: ClaimedCall, held: Held): Promise<ToolResult> {
-    const { tool } = call;
-    if (tool.type !== 'function') throw new Error(`cannot call a ${tool.type} tool`);
-    const { egress, sealPrivateKey } = this.#options;
-    const credentials = open(tool, sealPrivateKey, call.orgId);
-    if (!credentials) return { isError: true, errorCode: 'credentials_unreadable', content: 'The tool’s stored credentials cannot be opened any more; create a new run.' };
-    const opened = { name: tool.name, url: tool.url, method: tool.method, timeoutMs: tool.timeoutMs, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
-    const attributes = { 'nightshift.run_id': call.runId, 'nightshift.call_id': call.id, 'gen_ai.tool.name': tool.name };
-    return withSpan('tool call', { parent: call.traceparent, kind: 'client', attributes }, (traceparent) =>
-      callFunction(egress, { tool: opened, arguments: call.arguments, callId: call.id, attempt: call.attempts, traceparent, signal: held.signal, allow: call.egressAllow }),
-    );
-  }
-}
-
-function open(tool: SealedFunctionTool, privateKey: string, orgId: string): ToolCredentials | undefined {
-  if (tool.sealed === undefined) return {};
-  try {
-    return ToolCredentials.parse(JSON.parse(unseal(tool.sealed, privateKey, orgId)));
-  } catch (err) {
-    if (err instanceof UnsealError) return undefined;
-    throw err;
   }
 }

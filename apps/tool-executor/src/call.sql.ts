@@ -7,13 +7,19 @@ export const CALLS: WorkTable = {
   columns: `t.run_id as "runId", t.org_id as "orgId", t.pool, t.step, t.tool, t.arguments, t.egress_allow as "egressAllow", t.traceparent`,
 };
 
-/** Inserts calls, claimed where `claim` says so. Known calls are left alone. */
+/** Inserts calls, claimed where `claim` says so and their lane holds fewer than $3. Known calls are left alone. */
 export const INSERT = statement(
   'tools.insert',
-  `with t as (
-     insert into tools.calls (id, run_id, org_id, pool, step, tool, arguments, egress_allow, traceparent, lane, due_at, lease_until, epoch, attempts)
-     select id, "runId", "orgId", pool, step, tool, arguments, "egressAllow", traceparent, lane, now(), case when claim then now() + $2 * interval '1 ms' end, claim::int, claim::int
+  `with input as (
+     select *, row_number() over (partition by pool, lane, claim order by id) as place
      from json_to_recordset($1::json) as x(id text, "runId" text, "orgId" text, pool text, step int, tool json, arguments json, "egressAllow" json, traceparent text, lane text, claim boolean)
+   ), lanes as (
+     select l.pool, l.lane, (select count(*) from tools.calls h where h.pool = l.pool and h.lane = l.lane and h.lease_until > now()) as held
+     from (select distinct pool, lane from input where claim) l
+   ), t as (
+     insert into tools.calls (id, run_id, org_id, pool, step, tool, arguments, egress_allow, traceparent, lane, due_at, lease_until, epoch, attempts)
+     select id, "runId", "orgId", pool, step, tool, arguments, "egressAllow", traceparent, lane, now(), case when claims then now() + $2 * interval '1 ms' end, claims::int, claims::int
+     from (select i.*, claim and i.place + coalesce(l.held, 0) <= $3 as claims from input i left join lanes l on l.pool = i.pool and l.lane = i.lane) i
      order by id
      on conflict (id) do nothing
      returning *
@@ -21,7 +27,7 @@ export const INSERT = statement(
    select ${claimedColumns(CALLS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t`,
 );
 
-/** Ends calls whose epoch still holds, with the events that say so. Returns the ids written. */
+/** Ends calls whose epoch still holds, with the events that say so. Returns the ids written, and whether others of their lane are due. */
 export const COMMIT = statement(
   'tools.commit',
   `with input as (
@@ -29,9 +35,11 @@ export const COMMIT = statement(
    ), written as (
      update tools.calls c set state = 'done', result = i.result, finished_at = now(), attempts = 0, due_at = null, lease_until = null
      from input i where c.id = i.id and c.epoch = i.epoch and c.state = 'active'
-     returning c.id as ref
+     returning c.id as ref, c.pool, c.lane
    ), ${outboxCte('tools', '$2', 'written')}
-   select ref as id from written`,
+   select w.ref as id, exists (
+     select 1 from tools.calls o where o.pool = w.pool and o.lane = w.lane and o.lease_until is null and o.due_at <= now()
+   ) as "laneWaits" from written w`,
 );
 
 /** Cancels calls, inserting those nobody has seen in their final state. */

@@ -9,6 +9,17 @@ export type ClaimedCall = Call & Claimed;
 /** A call to insert; `claim`: this process makes it at once. */
 export type NewCall = Omit<Call, 'attempts'> & { readonly lane: string; readonly claim: boolean };
 
+interface Ending {
+  readonly call: ClaimedCall;
+  readonly result: ToolResult;
+}
+
+/** What became of a commit: whether the call was still this worker's, and whether others of its lane wait. */
+export interface Committed {
+  readonly isOurs: boolean;
+  readonly laneWaits: boolean;
+}
+
 type DoneCall = Pick<Call, 'id' | 'runId' | 'pool' | 'step' | 'traceparent'> & { readonly result: ToolResult };
 
 /** Tool calls and what became of them. */
@@ -16,29 +27,31 @@ export class CallStore {
   readonly #db: Database;
   readonly #relay: Relay;
   readonly #leaseMs: number;
-  /** Ends a call; false when it is no longer this worker's. */
-  readonly commit: (ending: { call: ClaimedCall; result: ToolResult }) => Promise<boolean>;
+  readonly #laneMax: number;
+  /** Ends a call, if it is still this worker's. */
+  readonly commit: (ending: Ending) => Promise<Committed>;
 
-  constructor(db: Database, relay: Relay, leaseMs: number) {
+  constructor(db: Database, relay: Relay, { leaseMs, laneMax }: { leaseMs: number; laneMax: number }) {
     this.#db = db;
     this.#relay = relay;
     this.#leaseMs = leaseMs;
+    this.#laneMax = laneMax;
     this.commit = flusher((endings) => this.#commitMany(endings));
   }
 
   /** Inserts calls; known ones are skipped. Returns the new ones and whether they were claimed. */
   insert(calls: readonly NewCall[]): Promise<(ClaimedCall & { claimed: boolean })[]> {
-    return this.#db.query(INSERT, [JSON.stringify(calls), this.#leaseMs]);
+    return this.#db.query(INSERT, [JSON.stringify(calls), this.#leaseMs, this.#laneMax]);
   }
 
-  async #commitMany(all: readonly { call: ClaimedCall; result: ToolResult }[]): Promise<boolean[]> {
+  async #commitMany(all: readonly Ending[]): Promise<Committed[]> {
     const newest = newestEndings(all, ({ call }) => call);
     const endings = [...newest.values()];
     const events = endings.map(({ call, result }) => completed({ ...call, result }));
     const rows = endings.map(({ call, result }) => ({ id: call.id, epoch: call.epoch, result }));
-    const written = new Set((await this.#db.query<{ id: string }>(COMMIT, [JSON.stringify(rows), outboxJson(events)])).map((row) => row.id));
+    const written = new Map((await this.#db.query<{ id: string; laneWaits: boolean }>(COMMIT, [JSON.stringify(rows), outboxJson(events)])).map((row) => [row.id, row.laneWaits]));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));
-    return all.map((ending) => newest.get(ending.call.id) === ending && written.has(ending.call.id));
+    return all.map((ending) => ({ isOurs: newest.get(ending.call.id) === ending && written.has(ending.call.id), laneWaits: written.get(ending.call.id) ?? false }));
   }
 
   /** Cancels calls for good; returns those that were not over yet. */

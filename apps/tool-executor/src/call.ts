@@ -25,12 +25,16 @@ export function laneOf(orgId: string, tool: SealedTool): string {
   return `${orgId} ${host}`.slice(0, LANE_CHARS_MAX);
 }
 
+/** What a tool is called in traces. */
+export function toolName(tool: SealedTool): string {
+  return tool.type === 'function' ? tool.name : tool.type === 'platform' ? tool.id : 'mcp';
+}
+
 /** Decides whether a claimed call is made; else the result that stands for it. */
 export function refusal(call: Call): ToolResult | undefined {
-  const { tool, attempts } = call;
-  if (tool.type === 'platform') return failed('not_available', `The platform tool "${tool.id}" is not available on this server.`);
-  if (tool.type === 'mcp') return failed('not_available', 'MCP tools are not available on this server.');
-  if (attempts > 1 && tool.retry === 'never') return brokenOff(call);
+  const { attempts } = call;
+  const lost = attempts > 1 ? brokenOff(call) : undefined;
+  if (lost) return lost;
   if (attempts > ATTEMPTS_MAX) return failed('worker_lost', `The call was given up after ${ATTEMPTS_MAX} workers were lost while making it.`);
   return undefined;
 }
@@ -41,7 +45,8 @@ export function brokenOff({ tool }: Call): ToolResult | undefined {
   return failed('outcome_unknown', 'The worker that made this call was lost. It may or may not have taken effect, and it is not safe to repeat.');
 }
 
-function failed(errorCode: string, content: string): ToolResult {
+/** A call that has no answer but this text. */
+export function failed(errorCode: string, content: string): ToolResult {
   return { isError: true, errorCode, content };
 }
 

@@ -1,34 +1,43 @@
 import { describe, expect, test } from '@jest/globals';
 import { TOOL_RESULT_BYTES_MAX } from '@nightshift/contracts';
 import fc from 'fast-check';
-import { callTarget, failureResult, type FunctionReply, toResult } from './function-call.ts';
+import { callTarget, failureResult, type FunctionReply, type OpenedFunction, toResult } from './function-call.ts';
 
 const reply = (body: string | Buffer, more: Partial<FunctionReply> = {}): FunctionReply => {
   const bytes = Buffer.from(body as string);
   return { status: 200, body: bytes, truncated: false, bodyBytes: bytes.length, ...more };
 };
 
+const name = 'weather';
+const targetOf = (tool: Omit<OpenedFunction, 'name'>, args: Record<string, unknown>) => callTarget({ name, ...tool }, args, 'call_1');
+
 describe('the target of a call', () => {
   test('by POST has the flat arguments as its body, and the defaults win', () => {
-    const target = callTarget({ url: 'https://t.example/x?y=1', method: 'POST', defaults: { key: 'own', unit: 'C' } }, { city: 'Oslo', key: 'guessed', nested: { a: [1] } });
+    const target = targetOf({ url: 'https://t.example/x?y=1', method: 'POST', defaults: { key: 'own', unit: 'C' } }, { city: 'Oslo', key: 'guessed', nested: { a: [1] } });
     expect(target.url).toBe('https://t.example/x?y=1');
     expect(JSON.parse(target.body ?? '')).toEqual({ city: 'Oslo', key: 'own', nested: { a: [1] }, unit: 'C' });
   });
 
+  test('has them in an envelope for a tool that asks for one, by POST alone', () => {
+    const tool = { url: 'https://t.example/x', envelope: true, defaults: { key: 'own' } };
+    expect(JSON.parse(targetOf({ ...tool, method: 'POST' }, { city: 'Oslo', key: 'guessed' }).body ?? '')).toEqual({ tool_name: 'weather', parameters: { city: 'Oslo', key: 'own' }, request_id: 'call_1' });
+    expect(targetOf({ ...tool, method: 'GET' }, { city: 'Oslo' })).toEqual({ url: 'https://t.example/x?city=Oslo&key=own', body: null });
+  });
+
   test('by GET has them in its query, nested ones as JSON, and what the address already has stays as it is', () => {
     const tool = { url: 'https://t.example/x?tenant=5&q=a%20b#top', method: 'GET', defaults: { key: 'o&n' } } as const;
-    const { url, body } = callTarget(tool, { city: 'São Paulo', n: 3, on: true, key: 'guessed', tenant: '6', nested: { a: [1] }, absent: null });
+    const { url, body } = targetOf(tool, { city: 'São Paulo', n: 3, on: true, key: 'guessed', tenant: '6', nested: { a: [1] }, absent: null });
     expect(body).toBeNull();
     expect(url.startsWith('https://t.example/x?tenant=5&q=a%20b&')).toBe(true);
     expect(Object.fromEntries(new URL(url).searchParams)).toEqual({ tenant: '5', q: 'a b', city: 'São Paulo', n: '3', on: 'true', key: 'o&n', nested: '{"a":[1]}' });
-    expect(callTarget({ url: 'https://t.example/x', method: 'GET' }, {}).url).toBe('https://t.example/x');
+    expect(targetOf({ url: 'https://t.example/x', method: 'GET' }, {}).url).toBe('https://t.example/x');
   });
 
   test('carries every JSON argument unchanged', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue()), (args) => {
-        expect(JSON.parse(callTarget({ url: 'https://t.example', method: 'POST' }, args).body ?? '')).toEqual(JSON.parse(JSON.stringify(args)));
-        const sent = new URL(callTarget({ url: 'https://t.example/', method: 'GET' }, args).url).searchParams;
+        expect(JSON.parse(targetOf({ url: 'https://t.example', method: 'POST' }, args).body ?? '')).toEqual(JSON.parse(JSON.stringify(args)));
+        const sent = new URL(targetOf({ url: 'https://t.example/', method: 'GET' }, args).url).searchParams;
         for (const [name, value] of Object.entries(args)) {
           if (value !== null) expect(sent.get(name)).toBe(typeof value === 'string' ? value : JSON.stringify(value));
         }
@@ -50,6 +59,14 @@ describe('the result of a reply', () => {
     expect(toResult(reply(body))).toEqual({ isError: false, content });
   });
 
+  test('in the canonical form is its content blocks, also when it is larger than a result of text', () => {
+    const block = (data: string) => ({ type: 'image', source: { kind: 'base64', data, mime: 'image/png' } });
+    const data = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(1_000_000)]).toString('base64');
+    expect(toResult(reply(JSON.stringify({ content: [block(data)] })))).toEqual({ isError: false, content: { content: [block(data)], is_error: false }, format: 'tool_response' });
+    expect(toResult(reply('{"content":[{"type":"text","text":"gone"}],"is_error":true}'))).toMatchObject({ isError: true, errorCode: 'tool_error', format: 'tool_response' });
+    expect(toResult(reply('{"content":[{"type":"text","text":"gone"}]}', { status: 500 }))).toMatchObject({ errorCode: 'http_status', content: { body: { content: [{ text: 'gone' }] } } });
+  });
+
   test('is clean of NUL and lone surrogates, however they were written, and of invalid UTF-8', () => {
     expect(toResult(reply('{"t":"a\\u0000b\\ud800"}')).content).toEqual({ t: 'ab\ufffd' });
     expect(toResult(reply('a\0b')).content).toBe('ab');
@@ -59,12 +76,12 @@ describe('the result of a reply', () => {
   test.each([
     ['{"error":"no such city"}', true],
     ['{"error":{"code":1}}', true],
-    ['{"is_error":true,"content":[]}', true],
+    ['{"is_error":true,"rows":[]}', true],
     ['{"error":null,"rows":[]}', false],
     ['{"error":false}', false],
     ['{"error":""}', false],
     ['"error"', false],
-    ['{"content":[],"is_error":false}', false],
+    ['{"content":[1],"is_error":false}', false],
   ])('%s is an error: %s', (body, isError) => {
     expect(toResult(reply(body))).toEqual({ isError, content: JSON.parse(body), ...(isError && { errorCode: 'tool_error' }) });
   });

@@ -71,7 +71,7 @@ describe('a call', () => {
     const [claimed] = await begin([call]);
     await waitFor(() => fake.requests().length === 1);
     await on.sql("update tools.calls set epoch = epoch + 1, lease_until = now() + interval '1 minute'");
-    expect(await calls.commit({ call: claimed as never, result: { isError: false, content: 'late' } })).toBe(false);
+    expect(await calls.commit({ call: claimed as never, result: { isError: false, content: 'late' } })).toMatchObject({ isOurs: false });
     expect(await on.row(call.id)).toMatchObject({ state: 'active', held: true, result: null });
     expect(await on.told(call.id)).toEqual([]);
   });

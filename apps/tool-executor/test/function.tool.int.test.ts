@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createEgress, type Egress } from '@nightshift/http';
 import { callFunction, type FunctionCall } from '../src/function.tool.ts';
+import { Outbound } from '../src/outbound.client.ts';
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -36,10 +37,11 @@ afterAll(async () => {
 
 async function call(respond: Answer, tool: Partial<FunctionCall['tool']> = {}, more: Partial<FunctionCall> = {}) {
   answer = respond;
-  const result = await callFunction(egress, {
-    tool: { name: 'weather', url: `${origin}/weather`, method: 'POST', timeoutMs: 5000, headers: { 'x-key': secrets.header }, defaults: { key: secrets.default }, ...tool },
+  const result = await callFunction(new Outbound(egress), {
+    tool: { name: 'weather', url: `${origin}/weather`, method: 'POST', timeoutMs: 5000, retry: 'safe', headers: { 'x-key': secrets.header }, defaults: { key: secrets.default }, ...tool },
     arguments: { city: 'Oslo' },
     callId: 'call_1',
+    lane: 'org_1 weather',
     attempt: 2,
     traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
     ...more,

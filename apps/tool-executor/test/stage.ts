@@ -12,6 +12,7 @@ import { laneOf } from '../src/call.ts';
 import { CallConsumer } from '../src/call.consumer.ts';
 import { CallLoop } from '../src/call.loop.ts';
 import { CallStore, type NewCall } from '../src/call.store.ts';
+import { Outbound } from '../src/outbound.client.ts';
 
 const folder = new URL('../prisma/migrations/', import.meta.url);
 const migration = readFileSync(new URL('0001_init/migration.sql', folder));
@@ -48,12 +49,12 @@ export async function callStage() {
   const hints = new InProcessHints();
 
   /** One executor; `begin` inserts calls as its consumer does, `works: false` leaves them to others. */
-  function executor({ works = true, slots = 10, on = db }: { works?: boolean; slots?: number; on?: Database } = {}) {
+  function executor({ works = true, slots = 10, laneMax = slots, on = db }: { works?: boolean; slots?: number; laneMax?: number; on?: Database } = {}) {
     const relay = new Relay({ db: on, schema: 'tools', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err), giveUp: () => Promise.resolve(false) });
-    const calls = new CallStore(on, relay, LEASE_MS);
+    const calls = new CallStore(on, relay, { leaseMs: LEASE_MS, laneMax });
     const egress = createEgress({ allow: ['127.0.0.0/8'] });
     const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-    const loop = new CallLoop({ db: on, calls, egress, hints, sealPrivateKey: sealKey.privateKey, pool: 'shared', slots, laneMax: slots, leaseMs: LEASE_MS, observer, log });
+    const loop = new CallLoop({ db: on, calls, kit: { outbound: new Outbound(egress), sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax, leaseMs: LEASE_MS, observer, log });
     const client = new InternalClient(({ path }) => {
       asked.push(path);
       return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });

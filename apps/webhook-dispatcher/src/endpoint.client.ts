@@ -1,5 +1,5 @@
 import { type Egress, EgressError, type EgressResponse } from '@nightshift/http';
-import { cleanText } from '@nightshift/std';
+import { cleanText, retryAfterMs } from '@nightshift/std';
 
 /** One attempt to deliver a webhook. */
 export interface Attempt {
@@ -36,7 +36,6 @@ export interface AttemptOutcome {
 const BODY_KEPT_BYTES = 4096;
 // Read further than kept, so that the connection can serve the next delivery instead of being broken off.
 const BODY_READ_BYTES_MAX = 64 * 1024;
-const RETRY_AFTER_MS_MAX = 86_400_000;
 
 /** Makes one attempt. Only a 2xx delivers; redirects are not followed. Rejects with EgressError `aborted` if `signal` fires, with nothing else. */
 export async function postDelivery(egress: Egress, attempt: Attempt): Promise<AttemptOutcome> {
@@ -92,11 +91,4 @@ function answered({ status, headers, body, durationMs }: EgressResponse): Attemp
     responseBody: cleanText(new TextDecoder().decode(body.subarray(0, BODY_KEPT_BYTES), { stream: body.length > BODY_KEPT_BYTES })),
     retryAfterMs: delivered ? null : retryAfterMs([headers['retry-after'] ?? []].flat()[0], Date.now()),
   };
-}
-
-/** Milliseconds from `now` that a `Retry-After` (seconds or an HTTP date, RFC 9110 section 10.2.3) asks for. */
-function retryAfterMs(value: string | undefined, now: number): number | null {
-  if (value === undefined) return null;
-  const wanted = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
-  return Number.isNaN(wanted) ? null : Math.min(Math.max(wanted, 0), RETRY_AFTER_MS_MAX);
 }

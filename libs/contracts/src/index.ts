@@ -4,7 +4,7 @@ export { RunCommanded, type RunStart, type RunStop } from './events/run-commande
 export { FinishedBody, RunFinished } from './events/run-finished.ts';
 export { RunOutcome, RunProgressed } from './events/run-progressed.ts';
 export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
-export { TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
+export { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
 export { UsageRecorded } from './events/usage-recorded.ts';
 export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, Scope, UpdateOrg } from './http/admin.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
@@ -38,5 +38,6 @@ export {
   Task,
 } from './http/run.ts';
 export { FunctionTool, McpTool, PLATFORM_TOOLS, PlatformTool, SealedFunctionTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
+export { ToolBlock, ToolResponse } from './http/tool-response.ts';
 export { UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
 export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

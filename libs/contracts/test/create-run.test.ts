@@ -3,7 +3,7 @@ import { CreateRun, ListRuns, PLATFORM_TOOLS, Tool, toolTimeoutMs } from '@night
 
 const run = (input: object = {}, more: object = {}) => ({ engine: 'tim', input: { instructions: 'do it', ...input }, ...more });
 const problems = (body: unknown) => CreateRun.safeParse(body).error?.issues.map((issue) => issue.path.join('.')) ?? [];
-const lookup = { name: 'lookup', description: 'Looks it up.', url: 'https://example.com/x', method: 'GET', timeout: 5, parameters: { type: 'object', properties: { q: { type: 'string' } } }, headers: { 'x-key': 'k' }, defaults: { key: 1 }, retry: 'never' };
+const lookup = { name: 'lookup', description: 'Looks it up.', url: 'https://example.com/x', method: 'GET', timeout: 5, parameters: { type: 'object', properties: { q: { type: 'string' } } }, headers: { 'x-key': 'k' }, defaults: { key: 1 }, envelope: true, retry: 'never' };
 
 describe('a request for a run', () => {
   test('needs an engine and instructions, and no more', () => {

@@ -96,5 +96,11 @@ function specialRange(ip: Address): string | null {
   }
   const range = ip.range();
   if (range !== 'unicast') return range;
-  return ip.match(globalUnicast, 3) ? null : 'unassigned';
+  if (!ip.match(globalUnicast, 3)) return 'unassigned';
+  return isIsatap(ip) ? 'isatap' : null;
+}
+
+/** An interface id that a router of the site unwraps to the IPv4 address in it (RFC 5214, section 6.1). */
+function isIsatap({ parts }: ipaddr.IPv6): boolean {
+  return (parts[4] === 0 || parts[4] === 0x200) && parts[5] === 0x5efe;
 }

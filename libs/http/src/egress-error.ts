@@ -14,10 +14,17 @@ export type EgressErrorCode =
 export class EgressError extends Error {
   override readonly name = 'EgressError';
   readonly code: EgressErrorCode;
+  /** True if there was no connection to the request's own host, so that nothing was sent. */
+  readonly isUnsent: boolean;
 
-  constructor(code: EgressErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: EgressErrorCode, message: string, options?: { cause?: unknown; isUnsent?: boolean }) {
     super(message, options);
     this.code = code;
+    this.isUnsent = options?.isUnsent ?? false;
+  }
+
+  asUnsent(): EgressError {
+    return new EgressError(this.code, this.message, { cause: this.cause, isUnsent: true });
   }
 }
 

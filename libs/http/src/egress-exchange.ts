@@ -1,5 +1,5 @@
 import type { Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { isConnectFailure } from './egress-error.ts';
 
@@ -20,8 +20,8 @@ export interface Exchange {
 /** No connection was made, so another address of the host may be tried without repeating anything; `cause` says why. */
 export class NotConnected extends Error {}
 
-/** Sends one request and reads at most `bytesMax` of its body; then the connection is given up rather than drained. */
-export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions, bytesMax: number): Exchange {
+/** Sends one request, once there is a connection for it (`onStart`), and reads at most `bytesMax` of its body; then the connection is given up rather than drained. */
+export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions, bytesMax: number, onStart: () => void): Exchange {
   const { promise, resolve, reject } = Promise.withResolvers<RawResponse>();
   const chunks: Buffer[] = [];
   let controller: Dispatcher.DispatchController | null = null;
@@ -38,6 +38,7 @@ export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOpt
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started;
+      onStart();
       if (ended !== null) started.abort(ended);
     },
     onResponseStart(_controller, statusCode, received) {
@@ -73,12 +74,15 @@ export function exchange(dispatcher: Dispatcher, options: Dispatcher.DispatchOpt
   };
 }
 
+// A frame of a few bytes may ask for 128 MiB; 8 MiB is what a decoder has to support (RFC 8878, section 3.1.1.1.2).
+const ZSTD_WINDOW_LOG_MAX = 23;
+
 const decoders = new Map<string, () => Transform>([
   ['gzip', createGunzip],
   ['x-gzip', createGunzip],
   ['deflate', createInflate],
   ['br', createBrotliDecompress],
-  ['zstd', createZstdDecompress],
+  ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } })],
 ]);
 
 /**

@@ -90,7 +90,7 @@ export function createEgress(options: EgressOptions): Egress {
     return found;
   }
 
-  async function send(hop: Hop, ranges: AddressRanges, bytesMax: number, watch: Watch): Promise<RawResponse> {
+  async function send(hop: Hop, ranges: AddressRanges, bytesMax: number, watch: Watch, isFirst: boolean): Promise<RawResponse> {
     const host = hop.url.hostname;
     const known = resolver.resolve(host);
     const resolved = Array.isArray(known) ? known : await watch.until(known);
@@ -101,22 +101,26 @@ export function createEgress(options: EgressOptions): Egress {
       headers: wireHeaders(hop),
       body: hop.body,
     };
-    let failure: unknown;
+    let failure: EgressError | undefined;
     for (const address of addresses) {
       const idle = poolFor(hop.url, address);
       idle.inFlight += 1;
+      let isStarted = false;
       try {
-        return await watch.during(() => exchange(idle.pool, request, bytesMax));
+        return await watch.during(() => exchange(idle.pool, request, bytesMax, () => (isStarted = true)));
       } catch (cause) {
-        if (!(cause instanceof NotConnected)) throw toEgressError(cause, host);
-        failure = cause.cause;
+        const error = toEgressError(cause instanceof NotConnected ? cause.cause : cause, host);
+        // Time may be up before there is a connection; waiting for one that others use is another matter.
+        const isUnsent = cause instanceof NotConnected || (error.code === 'timeout' && !isStarted && idle.pool.stats.connected === 0);
+        failure = isUnsent && isFirst ? error.asUnsent() : error;
+        if (!(cause instanceof NotConnected)) throw failure;
         resolver.demote(host, address);
       } finally {
         idle.inFlight -= 1;
         idle.usedAt = performance.now();
       }
     }
-    throw addresses.length === 0 ? blocked(host) : toEgressError(failure, host);
+    throw failure ?? blocked(host);
   }
 
   async function request(wanted: EgressRequest): Promise<EgressResponse> {
@@ -126,7 +130,7 @@ export function createEgress(options: EgressOptions): Egress {
     const watch = startWatch(wanted, hop.url.hostname);
     try {
       for (let followed = 0; ; followed += 1) {
-        const raw = await send(hop, ranges, wanted.responseBytesMax, watch);
+        const raw = await send(hop, ranges, wanted.responseBytesMax, watch, followed === 0);
         const next = wanted.redirects ? nextHop(hop, raw) : null;
         if (next === null) return await finish(raw, wanted.responseBytesMax, startedAt);
         if (followed >= (wanted.redirects ?? 0)) throw new EgressError('too_many_redirects', `${hop.url.hostname} redirects too often`);

@@ -15,6 +15,8 @@ const Limits = z.object({
   toolCalls: z.number().int().nonnegative().optional(),
   /** Tool calls of one turn; default and maximum 64. */
   parallelToolCalls: z.number().int().positive().optional(),
+  /** Bytes of all tool results of one run together, as JSON; default 33,554,432. */
+  resultBytes: z.number().int().positive().optional(),
   /** Input and output tokens of all turns of one run together. */
   runInputTokens: z.number().int().positive().optional(),
   runOutputTokens: z.number().int().positive().optional(),
@@ -33,6 +35,8 @@ export const Engine = z.object({
   upstreams: z.array(z.object({ name: z.string(), model: z.string() })).default([]),
   prices: Prices,
   limits: Limits,
+  /** Whether its models take images. */
+  images: z.boolean().optional(),
 });
 export type Engine = z.infer<typeof Engine>;
 
@@ -80,8 +84,8 @@ export const DEFAULT_ENGINES: readonly Engine[] = [
   engine('tim-gpt', 2, 8, ['tim-large']),
   engine('tim-gpt-heavy', 2, 15, ['tim-gpt-heavy-tc']),
   engine('timini', 2, 12),
-  engine('tim-claude', 4, 15),
-  engine('tim-claude-heavy', 6, 25),
+  { ...engine('tim-claude', 4, 15), images: true },
+  { ...engine('tim-claude-heavy', 6, 25), images: true },
 ];
 
 /** The engine that answers for an id or alias, or undefined. */

@@ -39,7 +39,8 @@ const FunctionFields = z.object({
   parameters: JsonObject.default({ type: 'object', properties: {} }).describe('JSON Schema of the arguments.'),
   headers: z.record(z.string(), z.string()).optional().describe('Sent with each call of this tool only; stored sealed.'),
   defaults: JsonObject.optional().describe('Hidden from the model and merged over its arguments; stored sealed.'),
-  retry: z.enum(['safe', 'never']).default('safe').describe('`never`: a call whose worker was lost is not repeated.'),
+  envelope: z.boolean().optional().describe('POST only: the body is `{"tool_name", "parameters", "request_id"}` instead of the arguments alone.'),
+  retry: z.enum(['safe', 'never']).default('safe').describe('`never`: a call that may have taken effect is not repeated.'),
 });
 
 function readFunction(raw: unknown): unknown {
