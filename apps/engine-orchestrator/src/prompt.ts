@@ -1,4 +1,5 @@
 import type { Engine } from '@nightshift/contracts';
+import type { Target } from './catalogue.ts';
 import { LAST_TURN, reachedLimit } from './limits.ts';
 import { type ModelMessage, type ModelRequest, textTokens } from './model.ts';
 import { offeredTools } from './offered-tools.ts';
@@ -30,7 +31,7 @@ const OUTPUT_PART = 0.25;
 const PRUNING_BUFFER = 1;
 
 /** What the model is asked in the session's next turn: a pure function of the session and its journal. */
-export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'step' | 'usage'>, journal: readonly JournalEntry[], model: string, engine: Engine): Prompt {
+export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'step' | 'usage'>, journal: readonly JournalEntry[], { model, responseFormat, reasoningEffort }: Omit<Target, 'upstream'>, engine: Engine): Prompt {
   const offered = offeredTools(request.tools);
   const names = planNames(offered.keys());
   const plans = offered.size > 0;
@@ -60,7 +61,9 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
       tools,
       ...(isLast && tools.length > 0 && { toolChoice: 'none' as const }),
       ...(request.maxStepTokens !== undefined && { maxTokens: reserved }),
-      ...(request.answerFormat && { responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: request.answerFormat } } }),
+      ...(engine.limits.outputTokens !== undefined && { outputTokens: reserved }),
+      ...(reasoningEffort !== undefined && { reasoningEffort }),
+      ...(request.answerFormat && responseFormat === 'json_schema' && { responseFormat: { type: 'json_schema', json_schema: { name: 'answer', schema: request.answerFormat } } }),
     },
     tokens: headTokens + tokens,
     prunedTokens,

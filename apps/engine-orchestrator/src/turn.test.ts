@@ -27,7 +27,7 @@ const sessionOf = (more: Partial<Session> = {}, request: Partial<RunRequest> = {
   started: true,
   ...more,
 });
-const reply = (more: Partial<ModelReply> = {}): ModelReply => ({ content: '', toolCalls: [], finishReason: 'stop', usage: { inputTokens: 10, outputTokens: 5, cachedInputTokens: 2, estimated: false }, model: 'm', ...more }) as ModelReply;
+const reply = (more: Partial<ModelReply> = {}): ModelReply => ({ content: '', toolCalls: [], finishReason: 'stop', usage: { inputTokens: 10, outputTokens: 5, cachedInputTokens: 2, estimated: [] }, model: 'm', ...more }) as ModelReply;
 const calls = (...list: Partial<ModelToolCall>[]) => reply({ finishReason: 'tool_calls', toolCalls: list.map((call, index) => ({ id: `c${index}`, name: 'lookup', arguments: '{}', ...call })) });
 const ids = (count: number) => Array.from({ length: count }, (_, index) => `call_${index}`);
 const after = (session: Session, said: ModelReply, journal: readonly JournalEntry[] = []) => next(session, journal, said, engine, ids(said.toolCalls.length));
