@@ -1,4 +1,5 @@
 import type { RunOutcome, RunRequest, StepUsage, ToolResult } from '@nightshift/contracts';
+import type { TokenKind } from './model.ts';
 
 /** One tool call that a turn asked for. */
 export interface JournalCall {
@@ -21,6 +22,8 @@ export interface TurnEntry {
   /** What the model was told about its answer, which did not have the format that was asked for. */
   readonly correction?: string;
   readonly usage: StepUsage;
+  /** Counts of the usage that the upstream did not report. */
+  readonly estimated?: readonly TokenKind[];
   readonly costMicroUsd: number;
   /** Estimated tokens of the request, and of what it left out. */
   readonly context?: { readonly tokens: number; readonly pruned: number };

@@ -52,6 +52,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     ...(reply.reasoning !== undefined && reply.reasoning !== '' && { reasoning: reply.reasoning }),
     calls,
     usage: used,
+    ...(reply.usage.estimated.length > 0 && { estimated: reply.usage.estimated }),
     costMicroUsd: costMicroUsd(used, engine),
   };
   const end = { entry, results: [], commands: [], usage: addUsage(session.usage, used) };
