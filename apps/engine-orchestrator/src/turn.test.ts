@@ -115,6 +115,16 @@ describe('tool calls', () => {
     expect(end.commands.map(({ callId }) => callId)).toEqual(['call_1']);
   });
 
+  test('of a reply that was cut off are made, but for the last one, whose arguments may lack something', () => {
+    const end = after(sessionOf(), { ...calls({}, { arguments: '' }), finishReason: 'length' });
+    expect(end.commands.map(({ callId }) => callId)).toEqual(['call_0']);
+    expect(end.results).toMatchObject([{ callId: 'call_1', result: { isError: true, errorCode: 'invalid_arguments', content: expect.stringContaining('cut off') } }]);
+  });
+
+  test('of a reply that the content filter ended are not made', () => {
+    expect(after(sessionOf(), { ...calls({}), finishReason: 'content_filter' })).toMatchObject({ commands: [], outcome: { status: 'failed', error: { code: 'content_filtered' } } });
+  });
+
   test('with text that cannot be stored are cleaned', () => {
     expect(after(sessionOf(), calls({ arguments: '{"q":"nul \\u0000 lone \\ud800"}' })).commands[0]!.arguments).toEqual({ q: 'nul  lone \ufffd' });
   });
