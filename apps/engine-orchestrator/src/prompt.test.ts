@@ -110,6 +110,16 @@ test('tools are offered in their order, the first of a name wins, and every kind
   expect(offered.get('lookup')!.offer.description).toBe('Looks it up.');
 });
 
+test('a prompt holds the content beside the instructions: text as text, images as parts that take room', () => {
+  const text = { type: 'text' as const, text: 'in red' };
+  const image = { type: 'image' as const, url: 'https://example.com/a.png' };
+  expect(requestOf(sessionOf({ content: [text] }), []).messages[1]).toEqual({ role: 'user', content: 'find it\n\nin red' });
+  const parts = [{ type: 'text', text: 'find it' }, { type: 'text', text: 'in red' }, { type: 'image_url', image_url: { url: image.url } }];
+  expect(requestOf(sessionOf({ content: [text, image] }), []).messages[1]).toEqual({ role: 'user', content: parts });
+  const tokens = (content: RunRequest['content']) => promptOf(sessionOf({ content }), [], on, engine).tokens;
+  expect(tokens([image, image]) - tokens([image])).toBe(1600);
+});
+
 describe('the steps that clients see', () => {
   test('are one task for each call, with its parameters and its result', () => {
     expect(tasksOf(journal)).toEqual([

@@ -2,7 +2,7 @@ import type { Engine } from '@nightshift/contracts';
 import { answerOffer, answerPrompt } from './answer-function.ts';
 import type { Target } from './catalogue.ts';
 import { lastTurn, reachedLimit } from './limits.ts';
-import { type ModelMessage, type ModelRequest, textTokens } from './model.ts';
+import { type ModelContentPart, type ModelMessage, type ModelRequest, textTokens } from './model.ts';
 import { offeredTools } from './offered-tools.ts';
 import { ownNames, planOffers, planPrompt } from './planner.ts';
 import type { JournalEntry, Session } from './session.ts';
@@ -41,7 +41,7 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
   const tools = [...[...offered.values()].map(({ offer }) => offer), ...(plans ? planOffers(names) : []), ...(answer ? [answer] : [])];
   const head: ModelMessage[] = [
     { role: 'system', content: [SYSTEM_PROMPT, answer ? answerPrompt(answer.name) : ANSWER_PROMPT, ...(plans ? [planPrompt(names)] : [])].join(' ') },
-    { role: 'user', content: request.instructions },
+    { role: 'user', content: taskOf(request) },
   ];
   const isLast = reachedLimit({ step, usage }, engine) !== undefined;
   const tail: ModelMessage[] = isLast && journal.length > 0 ? [{ role: 'user', content: lastTurn(answer?.name) }] : [];
@@ -78,4 +78,11 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
 function formatOf(schema: Readonly<Record<string, unknown>>, known: Target['responseFormat']): Pick<ModelRequest, 'responseFormat'> {
   if (known === 'none') return {};
   return { responseFormat: known === 'json_object' ? { type: 'json_object' } : { type: 'json_schema', json_schema: { name: 'answer', schema } } };
+}
+
+/** The task: a text, and parts where images belong to it. */
+function taskOf({ instructions, content = [] }: Session['request']): string | ModelContentPart[] {
+  const parts = content.map((part): ModelContentPart => (part.type === 'text' ? part : { type: 'image_url', image_url: { url: part.url } }));
+  if (parts.some(({ type }) => type === 'image_url')) return [{ type: 'text', text: instructions }, ...parts];
+  return [instructions, ...content.flatMap((part) => (part.type === 'text' ? [part.text] : []))].join('\n\n');
 }

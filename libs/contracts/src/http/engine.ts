@@ -119,10 +119,15 @@ export const Model = z
     object: z.literal('model'),
     created: z.number().int(),
     owned_by: z.string(),
+    aliases: z.array(z.string()).describe('Other ids that mean the same engine.'),
     context_length: z.number().int(),
     max_completion_tokens: z.number().int().optional(),
-    pricing: z.object({ prompt: z.string(), completion: z.string() }).describe('USD per token, as decimal text.'),
-    offline: z.boolean().describe('True when the offline engine answers, because no upstream is configured.'),
+    pricing: z.object({ prompt: z.string(), completion: z.string(), input_cache_read: z.string() }).describe('USD per token, as decimal text.'),
+    input_modalities: z.array(z.enum(['text', 'image'])),
+    output_modalities: z.array(z.literal('text')),
+    limits: Limits.describe('Bounds of one run; what is absent has a default, or no bound.'),
+    status: z.enum(['live', 'offline']).describe('`offline` when the offline engine answers, because no upstream is configured.'),
+    offline: z.boolean().describe('The same as a boolean.'),
   })
   .meta({ id: 'Model' });
 
