@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Engine, RunRequest, SealedTool } from '@nightshift/contracts';
 import { offeredTools } from './offered-tools.ts';
 import { promptOf } from './prompt.ts';
-import type { JournalEntry, Session, TurnEntry } from './session.ts';
+import { estimateFactor, type JournalEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
 
 const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
@@ -16,7 +16,7 @@ const sessionOf = (request: Partial<RunRequest> = {}): Session => ({
   runId: 'run_1', orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim', request: { instructions: 'find it', tools: [tool], ...request }, traceparent: undefined,
   state: 'active', step: 2, pending: 0, calls: null, usage, outcome: null, upstreamFailures: 0, checkCount: 0, started: true,
 });
-const turn = (step: number, content: string, calls: { callId: string; name?: string; arguments?: string }[], reasoning?: string): JournalEntry => ({
+const turn = (step: number, content: string, calls: { callId: string; name?: string; arguments?: string }[], reasoning?: string): TurnEntry => ({
   kind: 'turn', step, content, ...(reasoning !== undefined && { reasoning }), usage, costMicroUsd: 0,
   calls: calls.map((call) => ({ name: 'lookup', arguments: '{"q":1}', modelCallId: `m_${call.callId}`, ...call })),
 });
@@ -118,6 +118,14 @@ test('a prompt holds the content beside the instructions: text as text, images a
   expect(requestOf(sessionOf({ content: [text, image] }), []).messages[1]).toEqual({ role: 'user', content: parts });
   const tokens = (content: RunRequest['content']) => promptOf(sessionOf({ content }), [], on, engine).tokens;
   expect(tokens([image, image]) - tokens([image])).toBe(1600);
+});
+
+test('a prompt leaves more room where upstreams counted more tokens than were estimated, and never less', () => {
+  const counted = (inputTokens: number, more: Partial<TurnEntry> = {}): TurnEntry => ({ ...turn(0, 'x', []), usage: { inputTokens, outputTokens: 1, cachedInputTokens: 0, toolCalls: {} }, context: { tokens: 1000, pruned: 0 }, ...more });
+  expect([[], [counted(900)], [counted(1100)], [counted(1600), counted(1010)], [counted(90_000)], [counted(5000, { estimated: ['input'] })]].map(estimateFactor)).toEqual([1, 1, 1.25, 1.75, 4, 1]);
+  const long = Array.from({ length: 40 }, (_, step) => turn(step, 'y'.repeat(1000), []));
+  const shown = (first: TurnEntry) => requestOf(sessionOf(), [first, ...long.slice(1)]).messages.length;
+  expect(shown(counted(2000))).toBeLessThan(shown(counted(1000)));
 });
 
 describe('the steps that clients see', () => {

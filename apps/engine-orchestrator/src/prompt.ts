@@ -5,7 +5,7 @@ import { lastTurn, reachedLimit } from './limits.ts';
 import { type ModelContentPart, type ModelMessage, type ModelRequest, textTokens } from './model.ts';
 import { offeredTools } from './offered-tools.ts';
 import { ownNames, planOffers, planPrompt } from './planner.ts';
-import type { JournalEntry, Session } from './session.ts';
+import { estimateFactor, type JournalEntry, type Session } from './session.ts';
 import { resultsOf, TaskTree } from './task-tree.ts';
 import { tokensOf, workingMemory } from './working-memory.ts';
 
@@ -48,7 +48,7 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
   const headTokens = tokensOf([...head, ...tail]) + (answerFormat && !answer ? textTokens(JSON.stringify(answerFormat)) : 0) + (tools.length > 0 ? textTokens(JSON.stringify(tools)) : 0);
   const { contextTokens, outputTokens = OUTPUT_TOKENS, pruningBuffer = PRUNING_BUFFER } = engine.limits;
   const reserved = Math.min(request.maxStepTokens ?? outputTokens, Math.floor(contextTokens * OUTPUT_PART));
-  const tokensMax = contextTokens - headTokens - reserved;
+  const tokensMax = Math.floor((contextTokens - reserved) / estimateFactor(journal)) - headTokens;
   const { messages, tokens, prunedTokens } = workingMemory({
     turns: journal.filter((entry) => entry.kind === 'turn'),
     results: resultsOf(journal),

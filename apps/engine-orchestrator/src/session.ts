@@ -83,6 +83,22 @@ export function contextOf(journal: readonly JournalEntry[]): { peakContextTokens
   return { peakContextTokens: Math.max(0, ...contexts.map(({ tokens }) => tokens)), prunedTokens: contexts.at(-1)?.pruned ?? 0 };
 }
 
+const FACTOR_STEPS = 4;
+const FACTOR_MAX = 4;
+
+/**
+ * How many tokens upstreams counted for one that was estimated, at worst; 1 to 4. It goes up in quarters and never down,
+ * so it changes rarely, and with it what the upstream has in its cache.
+ */
+export function estimateFactor(journal: readonly JournalEntry[]): number {
+  let factor = 1;
+  for (const entry of journal) {
+    if (entry.kind !== 'turn' || !entry.context?.tokens || entry.estimated?.includes('input')) continue;
+    factor = Math.max(factor, Math.ceil((entry.usage.inputTokens / entry.context.tokens) * FACTOR_STEPS) / FACTOR_STEPS);
+  }
+  return Math.min(FACTOR_MAX, factor);
+}
+
 const CHECK_FIRST_MS = 30_000;
 const CHECK_MAX_MS = 600_000;
 

@@ -7,7 +7,7 @@ import { RateWindow } from './rate-window.ts';
 /** A place at an upstream, for one request. */
 export interface Place {
   readonly upstream: string;
-  /** Gives it back, once: what the request told of the server, and the tokens it took if that is known. */
+  /** Gives it back, once: what the request told of the server, and the tokens it took if that is known; 0 when it was never made. */
   leave(verdict: Verdict, tokens?: number): void;
 }
 
@@ -82,7 +82,7 @@ export class Gate {
 
   #place(tokens: number, now: number): Place {
     this.#inFlight += 1;
-    this.#requests?.take(1, now);
+    const forgo = this.#requests?.take(1, now);
     const correct = this.#tokens?.take(tokens, now);
     const tell = this.#breaker.pass();
     let isLeft = false;
@@ -93,6 +93,7 @@ export class Gate {
         isLeft = true;
         this.#inFlight -= 1;
         if (used !== undefined) correct?.(used);
+        if (used === 0) forgo?.(0);
         tell(verdict, this.#now());
         if (verdict !== 'unknown') metrics.upstreamOpen.set({ upstream: this.#name }, this.#breaker.isOpen ? 1 : 0);
         this.#pump();

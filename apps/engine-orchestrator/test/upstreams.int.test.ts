@@ -256,6 +256,19 @@ describe('an Anthropic-compatible upstream', () => {
   });
 });
 
+test('an upstream that cannot be told a format answers by a function, which shows nowhere', async () => {
+  const answerFormat = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] };
+  for (const settings of [{ responseFormat: 'none' as const }, { kind: 'anthropic' as const }]) {
+    const { begin } = engineOf({ engines: [alone], first: settings });
+    const runId = await begin('run:x tools:1 tool:give_answer', { request: { instructions: '[[run:x tools:1 tool:give_answer]]', tools: [tool('lookup')], answerFormat } });
+    expect(await outcomeOf(runId)).toEqual({ status: 'succeeded', result: { answer: { n: 0 }, reasoning: [] } });
+    const [turn] = await turnsOf(runId);
+    expect(turn!.usage.toolCalls).toEqual({});
+    expect(first.recent().at(-1)!.body).not.toHaveProperty('response_format');
+    first.reset();
+  }
+});
+
 test('usage that no upstream reported is counted with a tokenizer, and marked', async () => {
   const { begin } = engineOf();
   const runId = await begin('run:x nousage:1 answer:"the quick brown fox jumps over the lazy dog"');
