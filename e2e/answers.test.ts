@@ -26,6 +26,14 @@ describe.each(shapes)('what a run in %s gives back', (shape) => {
     expect(JSON.parse(other.result?.answer as string)).toEqual({ sky: 'blue' });
   });
 
+  test('comes of images too, however large they may be, where the engine takes them', async () => {
+    const image = `data:image/png;base64,${'iVBORw0KGgoA'.repeat(200_000)}`;
+    const run = await on.completed({ answer: 'A cat.' }, { engine: 'tim-claude', input: { images: [image], content: [{ type: 'text', text: 'What is it?' }] } });
+    expect(run.result?.answer).toBe('A cat.');
+    // The fake model counts characters: the whole image has reached it.
+    expect(run.usage?.inputTokens).toBeGreaterThan(image.length / 4);
+  });
+
   test('fails with a code and a message that helps when the model refuses', async () => {
     const run = await on.completed({ fail: '401x9' });
     expect(run).toMatchObject({ status: 'failed', error: { code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/\w+ \w+/) } });

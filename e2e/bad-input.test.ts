@@ -53,6 +53,8 @@ describe.each(shapes)('%s answers bad input and changes nothing', (shape) => {
     ['too few step tokens', { ...good, options: { max_step_tokens: 255 } }],
     ['too many step tokens', { ...good, options: { max_step_tokens: 20_001 } }],
     ['an unknown response content', { ...good, output: { responseContent: 'some' } }],
+    ['an image for an engine that takes none', withInput({ images: ['https://example.com/a.png'] })],
+    ['a blob that nobody keeps', { ...withInput({ content: [{ type: 'image', source: { kind: 'blob_ref', blob_key: 'k', mime: 'image/png' } }] }), engine: 'tim-claude' }],
     ['skills that are not here', withInput({ skills: ['no-such-skill'] })],
     ['an agent that is not here', withInput({ agentId: 'no-such-agent' })],
     ['resources that are not here', withInput({ resources: ['sandbox'] })],

@@ -80,9 +80,10 @@ describe.each(shapes)('%s describes itself', (shape) => {
   });
 
   test('GET /v1/models lists the engines in the form that OpenAI clients read', async () => {
-    const { status, body } = await on.api.call<{ object: string; data: { id: string; object: string; created: number; owned_by: string }[] }>('GET', '/v1/models');
+    const { status, body } = await on.api.call<{ object: string; data: { id: string; object: string; created: number; owned_by: string; input_modalities: string[] }[] }>('GET', '/v1/models');
     expect([status, body.object]).toEqual([200, 'list']);
     expect(body.data.map((model) => model.id)).toEqual(expect.arrayContaining(['tim', 'tim-edge', 'tim-gpt', 'tim-gpt-heavy', 'timini']));
-    for (const model of body.data) expect(model).toMatchObject({ object: 'model', created: expect.any(Number), owned_by: expect.any(String) });
+    for (const model of body.data) expect(model).toMatchObject({ object: 'model', created: expect.any(Number), owned_by: expect.any(String), pricing: expect.any(Object), limits: expect.any(Object), status: 'live' });
+    expect(body.data.filter((model) => model.input_modalities.includes('image')).map((model) => model.id)).toEqual(['tim-claude', 'tim-claude-heavy']);
   });
 });

@@ -23,7 +23,7 @@ export type Script = {
 };
 
 /** What a request may hold beside its script. */
-export type More = { input?: object; output?: object; options?: object };
+export type More = { engine?: string; input?: object; output?: object; options?: object };
 
 /** Instructions that tell the fake model what to do. */
 export function instructionsOf(script: Script): string {

@@ -41,9 +41,9 @@ export function cancelEvents(session: Of, step: number, callIds: readonly string
 }
 
 /** A turn's usage as billing counts it. */
-export function usageOf(session: Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'engine'>, turn: Pick<TurnEntry, 'step' | 'usage' | 'costMicroUsd'>, recordedAt: Date): UsageRecorded {
+export function usageOf(session: Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'engine'>, turn: Pick<TurnEntry, 'step' | 'usage' | 'estimated' | 'costMicroUsd'>, recordedAt: Date): UsageRecorded {
   const { runId, orgId, apiKeyId, engine } = session;
-  return { ...turn.usage, runId, step: turn.step, orgId, apiKeyId, engine, costMicroUsd: turn.costMicroUsd, recordedAt: recordedAt.toISOString() };
+  return { ...turn.usage, runId, step: turn.step, orgId, apiKeyId, engine, costMicroUsd: turn.costMicroUsd, ...(turn.estimated && { estimated: true }), recordedAt: recordedAt.toISOString() };
 }
 
 function usageEvent(session: Session, turn: TurnEntry, recordedAt: Date): OutgoingEvent {

@@ -26,8 +26,11 @@ export function reachedLimit({ step, usage }: { readonly step: number; readonly 
   return undefined;
 }
 
-/** What the model is told in its last turn. */
-export const LAST_TURN = 'You have reached the limit of this run. Answer now with what you have; no tool can be called any more.';
+/** What the model is told in its last turn; `answer` is the function by which it answers, if it does. */
+export function lastTurn(answer: string | undefined): string {
+  const how = answer === undefined ? 'no tool can be called any more' : `no tool but ${answer} can be called any more`;
+  return `You have reached the limit of this run. Answer now with what you have; ${how}.`;
+}
 
 /** Tool calls of a usage, of all tools together. */
 export function callCount({ toolCalls }: StepUsage): number {

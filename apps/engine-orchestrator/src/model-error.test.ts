@@ -53,4 +53,12 @@ describe('a status', () => {
     const error = answeredWith({ ...answer, status: 429, body: '{"error":{"code":"insufficient_quota","message":"pay"}}' });
     expect([error.kind, error.code]).toEqual(['rejected', 'upstream_rejected']);
   });
+
+  test('tells whether another upstream may do better, and whether it speaks against this one', () => {
+    const facts = (status: number, more: object = {}) => {
+      const error = answeredWith({ ...answer, status, ...more });
+      return [error.mayFallBack, error.isFault];
+    };
+    expect([facts(500), facts(429), facts(429, { body: 'insufficient_quota' }), facts(503, { retryAfterMs: 1000 }), facts(401), facts(400)]).toEqual([[true, true], [true, false], [true, false], [true, false], [false, false], [false, false]]);
+  });
 });

@@ -39,6 +39,21 @@ export class ModelError extends Error {
   get isRetryable(): boolean {
     return this.kind === 'rate_limited' || this.kind === 'unavailable';
   }
+
+  /** Whether another upstream may do better: this one is limited, overloaded or away, or its quota is used up. */
+  get mayFallBack(): boolean {
+    return this.isRetryable || this.status === 429;
+  }
+
+  /** Whether it speaks against the upstream itself. One that says when to come back is only busy. */
+  get isFault(): boolean {
+    return this.kind === 'unavailable' && this.retryAfterMs === null;
+  }
+
+  /** The same error with another wait. */
+  after(retryAfterMs: number): ModelError {
+    return new ModelError(this.kind, { code: this.code, message: this.message, status: this.status, retryAfterMs, cause: this.cause });
+  }
 }
 
 const UPSTREAM_TEXT_MAX = 300;
@@ -119,6 +134,27 @@ export function reportedError(error: unknown, apiKeyName: string): ModelError {
     return new ModelError('rejected', { ...facts, code: 'upstream_rejected' });
   }
   return new ModelError('unavailable', { ...facts, code: 'upstream_unavailable' });
+}
+
+/** The request was given up by whoever made it. */
+export function canceled(): ModelError {
+  return new ModelError('aborted', { code: 'canceled', message: 'The model request was canceled.' });
+}
+
+/** What a failed connection means; the address stays out of the text, since whoever started the run reads it. */
+export function transportError(error: unknown): ModelError {
+  const { name, code = name } = error as { readonly name: string; readonly code?: string };
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+    const what = code === 'UND_ERR_HEADERS_TIMEOUT' ? 'did not answer in time' : 'stopped in the middle of its reply';
+    return new ModelError('unavailable', { code: 'upstream_timeout', message: `The model server ${what}.`, cause: error });
+  }
+  if (name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return new ModelError('invalid', { code: 'upstream_invalid_response', message: 'The model server does not speak HTTP as expected; check UPSTREAM_BASE_URL.', cause: error });
+  }
+  if (code === 'UND_ERR_INVALID_ARG') {
+    return new ModelError('rejected', { code: 'upstream_rejected', message: 'The model request could not be sent; check UPSTREAM_API_KEY for line breaks.', cause: error });
+  }
+  return new ModelError('unavailable', { code: 'upstream_unavailable', message: `The connection to the model server failed (${code}); check UPSTREAM_BASE_URL.`, cause: error });
 }
 
 function parseOr(text: string): unknown {

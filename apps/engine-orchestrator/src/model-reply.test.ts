@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ModelError } from './model-error.ts';
-import { REPLY_BYTES_MAX, assembleReply } from './model-reply.ts';
+import { assembleReply } from './model-reply.ts';
+import { REPLY_BYTES_MAX } from './reply-draft.ts';
 import { readReplyStream } from './model.stream.ts';
 import { type ModelDelta, type ModelReply, type ModelRequest, chatRequestBody } from './model.ts';
 
@@ -75,11 +76,11 @@ describe('a streamed reply', () => {
 
   test('carries the usage the upstream reported', () => {
     const usage = { prompt_tokens: 100, completion_tokens: 20, prompt_tokens_details: { cached_tokens: 64 } };
-    expect(read([sse([delta({ content: 'x' }, 'stop'), { choices: [], usage }])]).usage).toEqual({ inputTokens: 100, outputTokens: 20, cachedInputTokens: 64, estimated: false });
+    expect(read([sse([delta({ content: 'x' }, 'stop'), { choices: [], usage }])]).usage).toEqual({ inputTokens: 100, outputTokens: 20, cachedInputTokens: 64, estimated: [] });
   });
 
   test('has its usage estimated as characters / 4, rounded up, when none was reported', () => {
-    expect(read([sse([delta({ content: '12345' }, 'stop')])]).usage).toEqual({ inputTokens: 3, outputTokens: 2, cachedInputTokens: 0, estimated: true });
+    expect(read([sse([delta({ content: '12345' }, 'stop')])]).usage).toEqual({ inputTokens: 3, outputTokens: 2, cachedInputTokens: 0, estimated: ['input', 'output'] });
   });
 
   test('gives every tool call an id of its own, also when the server repeats one or sends none', () => {

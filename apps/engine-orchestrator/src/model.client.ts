@@ -1,8 +1,9 @@
 import { type Dispatcher, Pool } from 'undici';
-import { ModelError, answeredWith, retryAfterMs } from './model-error.ts';
+import { answeredWith, canceled, type ModelError, retryAfterMs, transportError } from './model-error.ts';
 import { type ReplyAssembly, assembleReply } from './model-reply.ts';
 import { EVENT_CHARS_MAX, readReplyStream } from './model.stream.ts';
 import { type ModelDelta, type ModelReply, type ModelRequest, chatRequestBody } from './model.ts';
+import { invalidReply } from './reply-draft.ts';
 
 export interface ModelClientOptions {
   /** Address of an OpenAI-compatible API, up to and without `/chat/completions`; a query is kept. */
@@ -32,10 +33,10 @@ export interface ModelClient {
   close(): Promise<void>;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
-const ERROR_BODY_BYTES_MAX = 64 * 1024;
+export const CONNECT_TIMEOUT_MS = 10_000;
+export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 /** How long the connection may stay open after the last event before it is given up. */
-const END_GRACE_MS = 1_000;
+export const END_GRACE_MS = 1_000;
 
 /** A client of one OpenAI-compatible upstream, which the operator configured and which is therefore not behind the egress guard. */
 export function createModelClient(options: ModelClientOptions): ModelClient {
@@ -151,7 +152,7 @@ function exchangeHandler(assembly: ReplyAssembly, options: ModelClientOptions, o
 
   const readReply = (): void =>
     readWhole(EVENT_CHARS_MAX, (body, isWhole) => {
-      if (!isWhole) throw unreadable('sent a reply that is too large');
+      if (!isWhole) throw invalidReply('The model server sent a reply that is too large');
       assembly.add(body);
       assembly.add('[DONE]');
       finish();
@@ -169,7 +170,7 @@ function exchangeHandler(assembly: ReplyAssembly, options: ModelClientOptions, o
         const type = String(headers['content-type'] ?? '');
         if (type.includes('json')) return readReply();
         if (type !== '' && !/^text\/(event-stream|plain)\b/.test(type)) {
-          throw unreadable(`answered with ${type.slice(0, 60)} in place of a reply; check UPSTREAM_BASE_URL`);
+          throw invalidReply(`The model server answered with ${type.slice(0, 60)} in place of a reply; check UPSTREAM_BASE_URL`);
         }
         readEvents();
       });
@@ -185,26 +186,4 @@ function exchangeHandler(assembly: ReplyAssembly, options: ModelClientOptions, o
     },
   };
   return { handler, abort };
-}
-
-function canceled(): ModelError {
-  return new ModelError('aborted', { code: 'canceled', message: 'The model request was canceled.' });
-}
-
-function unreadable(what: string, cause?: unknown): ModelError {
-  return new ModelError('invalid', { code: 'upstream_invalid_response', message: `The model server ${what}.`, cause });
-}
-
-/** What a failed connection means; the address stays out of the text, since whoever started the run reads it. */
-function transportError(error: unknown): ModelError {
-  const { name, code = name } = error as { readonly name: string; readonly code?: string };
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    const what = code === 'UND_ERR_HEADERS_TIMEOUT' ? 'did not answer in time' : 'stopped in the middle of its reply';
-    return new ModelError('unavailable', { code: 'upstream_timeout', message: `The model server ${what}.`, cause: error });
-  }
-  if (name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') return unreadable('does not speak HTTP as expected; check UPSTREAM_BASE_URL', error);
-  if (code === 'UND_ERR_INVALID_ARG') {
-    return new ModelError('rejected', { code: 'upstream_rejected', message: 'The model request could not be sent; check UPSTREAM_API_KEY for line breaks.', cause: error });
-  }
-  return new ModelError('unavailable', { code: 'upstream_unavailable', message: `The connection to the model server failed (${code}); check UPSTREAM_BASE_URL.`, cause: error });
 }

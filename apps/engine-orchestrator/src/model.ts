@@ -1,3 +1,5 @@
+import type { ReasoningEffort } from '@nightshift/contracts';
+
 /** One part of a user message that is more than text, as OpenAI-compatible servers take it. */
 export type ModelContentPart =
   | { readonly type: 'text'; readonly text: string }
@@ -37,8 +39,12 @@ export interface ModelRequest {
   readonly tools: readonly ModelTool[];
   /** Upper bound of the reply's tokens, reasoning included. */
   readonly maxTokens?: number;
+  /** The same for upstreams that have to be told one, when `maxTokens` is not given. */
+  readonly outputTokens?: number;
   readonly temperature?: number;
-  readonly toolChoice?: 'auto' | 'none' | 'required';
+  /** `name`: this tool has to be called. */
+  readonly toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string };
+  readonly reasoningEffort?: ReasoningEffort;
   readonly responseFormat?: ModelResponseFormat;
 }
 
@@ -49,13 +55,15 @@ export interface ModelToolCall {
   readonly arguments: string;
 }
 
+export type TokenKind = 'input' | 'output';
+
 export interface ModelUsage {
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** Part of `inputTokens` that the upstream served from its cache. */
   readonly cachedInputTokens: number;
-  /** True when the upstream did not report its count and this one is characters / 4, rounded up. */
-  readonly estimated: boolean;
+  /** Counts that the upstream did not report: they are estimated. */
+  readonly estimated: readonly TokenKind[];
 }
 
 export type ModelFinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
@@ -110,9 +118,10 @@ export function chatRequestBody(request: ModelRequest): string {
     stream: true,
     stream_options: { include_usage: true },
     tools: hasTools ? request.tools.map((tool) => ({ type: 'function', function: tool })) : undefined,
-    tool_choice: hasTools ? request.toolChoice : undefined,
+    tool_choice: hasTools ? (typeof request.toolChoice === 'object' ? { type: 'function', function: request.toolChoice } : request.toolChoice) : undefined,
     max_tokens: request.maxTokens,
     temperature: request.temperature,
+    reasoning_effort: request.reasoningEffort,
     response_format: request.responseFormat,
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ModelMessage, ModelTool } from './model.ts';
 import { OFFLINE_LABEL, type OfflineReply, type OfflineRequest, offlineReply } from './offline-engine.ts';
-import { planNames, planOffers } from './planner.ts';
+import { ownNames, planOffers } from './planner.ts';
 import { offlineCompletion, offlineEvents } from './offline-wire.ts';
 
 function tool(name: string, properties: object = {}, required: string[] = []): { function: ModelTool } {
@@ -51,7 +51,7 @@ describe('the offline engine', () => {
   });
 
   test('works off a list point by point as subtasks, and answers with their conclusions', () => {
-    const planning = planOffers(planNames([])).map((offer) => ({ function: offer }));
+    const planning = planOffers(ownNames([], false)).map((offer) => ({ function: offer }));
     const { turns, last } = play(ask('Please:\n1. Use get_weather for city Oslo\n2. Use send_mail\n3. Rest', [weather, send, ...planning]));
     expect(turns).toEqual([['open_subtasks'], ['get_weather'], ['conclude_subtask'], ['send_mail'], ['conclude_subtask'], ['conclude_subtask']]);
     expect(last.text).toContain('1. Tool get_weather: result of get_weather\n2. Tool send_mail: result of send_mail\n3. No tool was named');

@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import type { ModelTool } from './model.ts';
 
-/** The names of the functions by which the model plans: they stand beside the run's tools and never show as tool calls. */
-export interface PlanNames {
+/** The names of our own functions, by which the model plans and answers: they stand beside the run's tools and never show as tool calls. */
+export interface OwnNames {
   readonly open: string;
   readonly conclude: string;
+  /** In a run whose answer has a format. */
+  readonly answer?: string;
 }
 
-/** What the planning functions are called, unless a tool of the run has the name. */
+/** What our functions are called, unless a tool of the run has the name. */
 export const OPEN = 'open_subtasks';
 export const CONCLUDE = 'conclude_subtask';
+export const ANSWER = 'give_answer';
 
 const SUBTASKS_MAX = 50;
 
@@ -25,19 +28,19 @@ export const OpenSubtasks = z.object({
 export const ConcludeSubtask = z.object({ conclusion: z.string().min(1) });
 
 /** Names that no tool of the run has. */
-export function planNames(tools: Iterable<string>): PlanNames {
+export function ownNames(tools: Iterable<string>, hasFormat: boolean): OwnNames {
   const taken = new Set(tools);
   const free = (name: string): string => (taken.has(name) ? free(`${name}_`) : name);
-  return { open: free(OPEN), conclude: free(CONCLUDE) };
+  return { open: free(OPEN), conclude: free(CONCLUDE), ...(hasFormat && { answer: free(ANSWER) }) };
 }
 
-/** Whether a call means one of the planning functions. */
-export function isPlan({ open, conclude }: PlanNames, name: string): boolean {
-  return name === open || name === conclude;
+/** Whether a call means one of our own functions. */
+export function isOwn({ open, conclude, answer }: OwnNames, name: string): boolean {
+  return name === open || name === conclude || name === answer;
 }
 
-/** The functions as they are offered to the model. */
-export function planOffers({ open, conclude }: PlanNames): ModelTool[] {
+/** The planning functions as they are offered to the model. */
+export function planOffers({ open, conclude }: OwnNames): ModelTool[] {
   const text = { type: 'string' };
   const subtask = { type: 'object', properties: { title: text, thought: { type: 'string', description: 'How you will go about it.' } }, required: ['title'] };
   return [
@@ -54,7 +57,7 @@ export function planOffers({ open, conclude }: PlanNames): ModelTool[] {
   ];
 }
 
-/** How the functions are explained to the model. */
-export function planPrompt({ open, conclude }: PlanNames): string {
+/** How they are explained to the model. */
+export function planPrompt({ open, conclude }: OwnNames): string {
   return `Work of more than a few steps goes best in parts: split it with ${open}, work on the open subtask, end it with ${conclude}, and so on until you can answer.`;
 }

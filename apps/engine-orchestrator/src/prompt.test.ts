@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Engine, RunRequest, SealedTool } from '@nightshift/contracts';
 import { offeredTools } from './offered-tools.ts';
 import { promptOf } from './prompt.ts';
-import type { JournalEntry, Session, TurnEntry } from './session.ts';
+import { estimateFactor, type JournalEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
 
 const usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
@@ -10,12 +10,13 @@ const parameters = { type: 'object', properties: { q: { type: 'string' }, key: {
 const tool: SealedTool = { type: 'function', name: 'lookup', description: 'Looks it up.', url: 'https://secret.example.com/x', method: 'POST', parameters, retry: 'safe', timeoutMs: 1000, hidden: ['key'], sealed: 'sealed:v1:abc' };
 const engine: Engine = { id: 'tim', aliases: [], upstreams: [], prices: { input: 2, output: 8 }, limits: { contextTokens: 10_000 } };
 const tasksOf = (journal: readonly JournalEntry[]) => TaskTree.of(journal, { open: 'open_subtasks', conclude: 'conclude_subtask' }).tasks();
-const requestOf = (session: Session, entries: readonly JournalEntry[], model = 'm') => promptOf(session, entries, model, engine).request;
+const on = { model: 'm', responseFormat: 'json_schema' } as const;
+const requestOf = (session: Session, entries: readonly JournalEntry[], target: Parameters<typeof promptOf>[2] = on) => promptOf(session, entries, target, engine).request;
 const sessionOf = (request: Partial<RunRequest> = {}): Session => ({
   runId: 'run_1', orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim', request: { instructions: 'find it', tools: [tool], ...request }, traceparent: undefined,
   state: 'active', step: 2, pending: 0, calls: null, usage, outcome: null, upstreamFailures: 0, checkCount: 0, started: true,
 });
-const turn = (step: number, content: string, calls: { callId: string; name?: string; arguments?: string }[], reasoning?: string): JournalEntry => ({
+const turn = (step: number, content: string, calls: { callId: string; name?: string; arguments?: string }[], reasoning?: string): TurnEntry => ({
   kind: 'turn', step, content, ...(reasoning !== undefined && { reasoning }), usage, costMicroUsd: 0,
   calls: calls.map((call) => ({ name: 'lookup', arguments: '{"q":1}', modelCallId: `m_${call.callId}`, ...call })),
 });
@@ -32,7 +33,7 @@ const journal = [
 
 describe('a prompt', () => {
   test('is the instructions and every turn with its results in the order of the calls', () => {
-    const { messages, model } = requestOf(sessionOf(), journal, 'big-model');
+    const { messages, model } = requestOf(sessionOf(), journal, { ...on, model: 'big-model' });
     expect(model).toBe('big-model');
     expect(messages.map(({ role }) => role)).toEqual(['system', 'user', 'assistant', 'tool', 'tool', 'assistant', 'tool']);
     expect(messages[1]).toEqual({ role: 'user', content: 'find it' });
@@ -46,7 +47,7 @@ describe('a prompt', () => {
   });
 
   test('is the same for the same journal, and only grows with it, so that its beginning stays cached', () => {
-    expect(promptOf(sessionOf(), journal, 'm', engine)).toEqual(promptOf(sessionOf(), structuredClone(journal), 'm', engine));
+    expect(promptOf(sessionOf(), journal, on, engine)).toEqual(promptOf(sessionOf(), structuredClone(journal), on, engine));
     const whole = requestOf(sessionOf(), journal).messages;
     expect(requestOf(sessionOf(), journal.slice(0, 3)).messages).toEqual(whole.slice(0, 5));
     expect(requestOf(sessionOf(), []).messages).toEqual(whole.slice(0, 2));
@@ -54,7 +55,7 @@ describe('a prompt', () => {
 
   test('changes neither the session nor the journal', () => {
     const [session, entries] = [sessionOf(), structuredClone(journal)];
-    promptOf(Object.freeze(session), Object.freeze(entries), 'm', engine);
+    promptOf(Object.freeze(session), Object.freeze(entries), on, engine);
     expect([session, entries]).toEqual([sessionOf(), journal]);
   });
 
@@ -72,12 +73,12 @@ describe('a prompt', () => {
   });
 
   test('says when the task alone is more than the engine takes', () => {
-    expect(promptOf(sessionOf({ instructions: 'x'.repeat(30_000) }), [], 'm', engine).isTooLarge).toBe(true);
-    expect(promptOf(sessionOf(), journal, 'm', engine).isTooLarge).toBe(false);
+    expect(promptOf(sessionOf({ instructions: 'x'.repeat(30_000) }), [], on, engine).isTooLarge).toBe(true);
+    expect(promptOf(sessionOf(), journal, on, engine).isTooLarge).toBe(false);
   });
 
   test('of the last turn asks for an answer and takes no calls', () => {
-    const last = (turns: number) => promptOf(sessionOf(), journal, 'm', { ...engine, limits: { contextTokens: 10_000, turns } }).request;
+    const last = (turns: number) => promptOf(sessionOf(), journal, on, { ...engine, limits: { contextTokens: 10_000, turns } }).request;
     expect(last(3)).toMatchObject({ toolChoice: 'none', tools: last(4).tools });
     expect(last(3).messages.at(-1)).toEqual({ role: 'user', content: expect.stringMatching(/answer now/i) });
     expect(last(4)).not.toHaveProperty('toolChoice');
@@ -99,7 +100,7 @@ describe('a prompt', () => {
 test('images of results are shown where the engine’s row says that it takes them', () => {
   const content = { content: [{ type: 'image', source: { kind: 'base64', mime: 'image/png', data: 'AAAA' } }], is_error: false };
   const entries: JournalEntry[] = [turn(0, '', [{ callId: 'a' }]), { kind: 'result', step: 0, callId: 'a', result: { isError: false, content, format: 'tool_response' } }];
-  const shown = (images?: boolean) => JSON.stringify(promptOf(sessionOf(), entries, 'm', { ...engine, ...(images !== undefined && { images }) }).request.messages).includes('data:image/png;base64,AAAA');
+  const shown = (images?: boolean) => JSON.stringify(promptOf(sessionOf(), entries, on, { ...engine, ...(images !== undefined && { images }) }).request.messages).includes('data:image/png;base64,AAAA');
   expect([shown(true), shown(false), shown()]).toEqual([true, false, false]);
 });
 
@@ -107,6 +108,24 @@ test('tools are offered in their order, the first of a name wins, and every kind
   const offered = offeredTools([tool, { ...tool, description: 'Another.' }, { type: 'platform', id: 'web_search' }, { type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read', '*', 'lookup'] }, { type: 'mcp', url: 'https://all.example.com', allowedTools: null }]);
   expect([...offered.keys()]).toEqual(['lookup', 'web_search', 'read']);
   expect(offered.get('lookup')!.offer.description).toBe('Looks it up.');
+});
+
+test('a prompt holds the content beside the instructions: text as text, images as parts that take room', () => {
+  const text = { type: 'text' as const, text: 'in red' };
+  const image = { type: 'image' as const, url: 'https://example.com/a.png' };
+  expect(requestOf(sessionOf({ content: [text] }), []).messages[1]).toEqual({ role: 'user', content: 'find it\n\nin red' });
+  const parts = [{ type: 'text', text: 'find it' }, { type: 'text', text: 'in red' }, { type: 'image_url', image_url: { url: image.url } }];
+  expect(requestOf(sessionOf({ content: [text, image] }), []).messages[1]).toEqual({ role: 'user', content: parts });
+  const tokens = (content: RunRequest['content']) => promptOf(sessionOf({ content }), [], on, engine).tokens;
+  expect(tokens([image, image]) - tokens([image])).toBe(1600);
+});
+
+test('a prompt leaves more room where upstreams counted more tokens than were estimated, and never less', () => {
+  const counted = (inputTokens: number, more: Partial<TurnEntry> = {}): TurnEntry => ({ ...turn(0, 'x', []), usage: { inputTokens, outputTokens: 1, cachedInputTokens: 0, toolCalls: {} }, context: { tokens: 1000, pruned: 0 }, ...more });
+  expect([[], [counted(900)], [counted(1100)], [counted(1600), counted(1010)], [counted(90_000)], [counted(5000, { estimated: ['input'] })]].map(estimateFactor)).toEqual([1, 1, 1.25, 1.75, 4, 1]);
+  const long = Array.from({ length: 40 }, (_, step) => turn(step, 'y'.repeat(1000), []));
+  const shown = (first: TurnEntry) => requestOf(sessionOf(), [first, ...long.slice(1)]).messages.length;
+  expect(shown(counted(2000))).toBeLessThan(shown(counted(1000)));
 });
 
 describe('the steps that clients see', () => {

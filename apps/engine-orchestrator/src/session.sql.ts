@@ -80,6 +80,15 @@ export const PUT_BACK = statement(
    select ref as id from written`,
 );
 
+/** Claims sessions ($1 ids) that were put back before their turn, for $2 ms, whether they are due or not. */
+export const RESUME = statement(
+  'engine.resume',
+  `update engine.sessions t set lease_until = now() + $2 * interval '1 ms', epoch = t.epoch + 1, attempts = t.attempts + 1
+   from (select run_id from engine.sessions where run_id = any($1::text[]) order by run_id for update) i
+   where t.run_id = i.run_id and t.state = 'active' and t.lease_until is null and t.pending = 0
+   returning ${claimedColumns(SESSIONS)}, 0 as "queueAgeMs"`,
+);
+
 /**
  * Stores tool results, and in the same statement counts them down: a session whose last result has come is due now,
  * and claimed where `claim` says so. A result that is known already changes nothing; of one for which the run has no room

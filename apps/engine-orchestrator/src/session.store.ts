@@ -2,7 +2,7 @@ import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contr
 import { type Claimed, type Database, flusher, newestEndings, outboxJson, type Relay } from '@nightshift/postgres';
 import { usageOf } from './engine-events.ts';
 import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
-import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
+import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
 /** A session as a claim returns it. */
@@ -58,6 +58,8 @@ export class SessionStore {
   readonly commit: (ending: Ending) => Promise<boolean>;
   /** Puts a held session back without a turn; false when it is no longer this worker's. */
   readonly putBack: (row: PutBack) => Promise<boolean>;
+  /** Claims a session that was put back before its turn; undefined when it was stopped, or somebody else has it. */
+  readonly resume: (runId: string) => Promise<ClaimedSession | undefined>;
   /** The journal of a session, in order. */
   readonly journal: (runId: string) => Promise<JournalEntry[]>;
   /** Notes that a session's first turn begins. */
@@ -69,6 +71,7 @@ export class SessionStore {
     this.#leaseMs = leaseMs;
     this.commit = flusher<Ending, boolean>((endings) => this.#commitMany(endings));
     this.putBack = flusher<PutBack, boolean>((rows) => this.#putBackMany(rows));
+    this.resume = flusher<string, ClaimedSession | undefined>((runIds) => this.#resumeMany(runIds));
     this.journal = flusher<string, JournalEntry[]>((runIds) => this.#journals(runIds));
     this.started = flusher<OutgoingEvent>((events) => this.#startedMany(events));
   }
@@ -139,6 +142,12 @@ export class SessionStore {
     const input = rows.map(({ session, ...row }) => ({ runId: session.runId, epoch: session.epoch, upstreamFailures: row.upstreamFailures, checkCount: row.checkCount, delayMs: row.delayMs }));
     const written = await this.#write(PUT_BACK, rows, [JSON.stringify(input), outboxJson(rows.flatMap((row) => row.events))]);
     return all.map((row) => newest.get(row.session.id) === row && written.has(row.session.id));
+  }
+
+  async #resumeMany(runIds: readonly string[]): Promise<(ClaimedSession | undefined)[]> {
+    const rows = await this.#db.query<ClaimedSession>(RESUME, [runIds, this.#leaseMs]);
+    const byId = new Map(rows.map((row) => [row.runId, row]));
+    return runIds.map((runId) => byId.get(runId));
   }
 
   async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutgoingEvent[] }[], params: string[]): Promise<Set<string>> {

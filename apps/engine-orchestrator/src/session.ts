@@ -1,4 +1,5 @@
 import type { RunOutcome, RunRequest, StepUsage, ToolResult } from '@nightshift/contracts';
+import type { TokenKind } from './model.ts';
 
 /** One tool call that a turn asked for. */
 export interface JournalCall {
@@ -21,6 +22,8 @@ export interface TurnEntry {
   /** What the model was told about its answer, which did not have the format that was asked for. */
   readonly correction?: string;
   readonly usage: StepUsage;
+  /** Counts of the usage that the upstream did not report. */
+  readonly estimated?: readonly TokenKind[];
   readonly costMicroUsd: number;
   /** Estimated tokens of the request, and of what it left out. */
   readonly context?: { readonly tokens: number; readonly pruned: number };
@@ -78,6 +81,22 @@ export function addUsage(a: StepUsage, b: StepUsage): StepUsage {
 export function contextOf(journal: readonly JournalEntry[]): { peakContextTokens: number; prunedTokens: number } {
   const contexts = journal.flatMap((entry) => (entry.kind === 'turn' && entry.context ? [entry.context] : []));
   return { peakContextTokens: Math.max(0, ...contexts.map(({ tokens }) => tokens)), prunedTokens: contexts.at(-1)?.pruned ?? 0 };
+}
+
+const FACTOR_STEPS = 4;
+const FACTOR_MAX = 4;
+
+/**
+ * How many tokens upstreams counted for one that was estimated, at worst; 1 to 4. It goes up in quarters and never down,
+ * so it changes rarely, and with it what the upstream has in its cache.
+ */
+export function estimateFactor(journal: readonly JournalEntry[]): number {
+  let factor = 1;
+  for (const entry of journal) {
+    if (entry.kind !== 'turn' || !entry.context?.tokens || entry.estimated?.includes('input')) continue;
+    factor = Math.max(factor, Math.ceil((entry.usage.inputTokens / entry.context.tokens) * FACTOR_STEPS) / FACTOR_STEPS);
+  }
+  return Math.min(FACTOR_MAX, factor);
 }
 
 const CHECK_FIRST_MS = 30_000;

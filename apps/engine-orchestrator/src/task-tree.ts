@@ -1,5 +1,5 @@
 import type { Task, ToolResult } from '@nightshift/contracts';
-import { ConcludeSubtask, OpenSubtasks, type PlanNames } from './planner.ts';
+import { ConcludeSubtask, OpenSubtasks, type OwnNames } from './planner.ts';
 import type { JournalCall, JournalEntry, TurnEntry } from './session.ts';
 import { parseToolArguments } from './tool-arguments.ts';
 import { resultForClients } from './tool-blocks.ts';
@@ -29,19 +29,19 @@ const DEPTH_MAX = 8;
 
 /** The tree of tasks that a journal tells, grown turn by turn. */
 export class TaskTree {
-  readonly #names: PlanNames;
+  readonly #names: OwnNames;
   readonly #depthMax: number;
   readonly #root: Node[] = [];
   readonly #open: OpenList[] = [];
   readonly #concluded: Span[] = [];
 
-  constructor(names: PlanNames, depthMax = DEPTH_MAX) {
+  constructor(names: OwnNames, depthMax = DEPTH_MAX) {
     this.#names = names;
     this.#depthMax = depthMax;
   }
 
   /** The tree of a whole journal. */
-  static of(journal: readonly JournalEntry[], names: PlanNames, depthMax?: number): TaskTree {
+  static of(journal: readonly JournalEntry[], names: OwnNames, depthMax?: number): TaskTree {
     const tree = new TaskTree(names, depthMax);
     const results = resultsOf(journal);
     for (const entry of journal) if (entry.kind === 'turn') tree.grow(entry, results);
@@ -67,11 +67,11 @@ export class TaskTree {
       thought = '';
       return once;
     };
-    if (turn.calls.length === 0 && turn.reasoning !== undefined) this.#add({ title: 'Answer', thought: turn.reasoning, subtasks: [] });
+    if (turn.reasoning !== undefined && turn.calls.every(({ name }) => name === this.#names.answer)) this.#add({ title: 'Answer', thought: turn.reasoning, subtasks: [] });
     for (const call of turn.calls) {
       if (call.name === this.#names.open) answers.set(call.callId, this.#openList(call, turn.step, thoughtOnce));
       else if (call.name === this.#names.conclude) answers.set(call.callId, this.#conclude(call, turn.step, thoughtOnce));
-      else this.#add({ title: `Call ${call.name}`, ...thoughtOnce(), tooluse: toolUseOf(call, results.get(call.callId)), subtasks: [] });
+      else if (call.name !== this.#names.answer) this.#add({ title: `Call ${call.name}`, ...thoughtOnce(), tooluse: toolUseOf(call, results.get(call.callId)), subtasks: [] });
     }
     return answers;
   }

@@ -1,9 +1,10 @@
-import type { RunOutcome } from '@nightshift/contracts';
+import type { Engine, RunOutcome } from '@nightshift/contracts';
 import { type Hints, workChannel } from '@nightshift/run-stream';
 import { type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import type { Database } from '@nightshift/postgres';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
-import { backoffMs, newId } from '@nightshift/std';
+import { backoffMs, jitterMs, newId } from '@nightshift/std';
+import type { Target } from './catalogue.ts';
 import { callEvents, startedEvent, turnEvents } from './engine-events.ts';
 import { ModelError } from './model-error.ts';
 import { promptOf } from './prompt.ts';
@@ -11,7 +12,8 @@ import { checkDelayMs, contextOf, type JournalEntry, type Session, type TurnEntr
 import { SESSIONS } from './session.sql.ts';
 import type { ClaimedSession, SessionStore } from './session.store.ts';
 import { failure, missingCommands, next, type TurnEnd } from './turn.ts';
-import type { Upstreams } from './upstreams.client.ts';
+import type { Place } from './upstream.gate.ts';
+import type { Limited, Upstreams } from './upstreams.client.ts';
 
 /** What the loop works with. */
 export interface TurnLoopOptions {
@@ -79,13 +81,24 @@ export class TurnLoop {
   }
 
   async #run(claimed: ClaimedSession, held: Held): Promise<void> {
-    if (!claimed.started) await patiently(() => this.#options.sessions.started(startedEvent(claimed)), held);
-    if (claimed.pending > 0) return this.#askAgain(claimed, held);
+    const place = this.#options.upstreams.placeOf(claimed.runId);
+    try {
+      if (!claimed.started) await patiently(() => this.#options.sessions.started(startedEvent(claimed)), held);
+      if (claimed.pending > 0) await this.#askAgain(claimed, held);
+      else await this.#turns(claimed, place, held);
+    } finally {
+      place?.leave('unknown', 0);
+    }
+  }
+
+  async #turns(claimed: ClaimedSession, kept: Place | undefined, held: Held): Promise<void> {
+    let place = kept;
     let session = claimed;
     let journal = session.step === 0 ? [] : await patiently(() => this.#options.sessions.journal(session.runId), held);
     for (;;) {
-      const end = await this.#turn(session, journal, held);
+      const end = await this.#turn(session, journal, place, held);
       if (!end) return;
+      place = undefined;
       const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
       const events = turnEvents(session, end, new Date());
       const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events }), held);
@@ -96,7 +109,7 @@ export class TurnLoop {
   }
 
   /** One model turn, or undefined when the session was put back or is no longer ours. */
-  async #turn(session: ClaimedSession, journal: readonly JournalEntry[], held: Held): Promise<TurnEnd | undefined> {
+  async #turn(session: ClaimedSession, journal: readonly JournalEntry[], place: Place | undefined, held: Held): Promise<TurnEnd | undefined> {
     const { upstreams } = this.#options;
     const engine = upstreams.engine(session.engine);
     if (session.attempts > ATTEMPTS_MAX) return giveUp(session, failure('worker_lost', `The run was given up after ${ATTEMPTS_MAX} workers were lost while making the same turn.`));
@@ -108,11 +121,17 @@ export class TurnLoop {
       this.#options.log.info({ ...idsOf(session), step: session.step, attempt: session.attempts, durationMs, queueAgeMs: Math.round(session.queueAgeMs), status: outcome, ...facts }, 'turn');
     };
     try {
-      const { client, model } = upstreams.pick(engine, session.upstreamFailures);
-      const { request, tokens: contextTokens, prunedTokens, isTooLarge } = promptOf(session, journal, model, engine);
+      const promptFor = remembering((target: Target) => promptOf(session, journal, target, engine));
+      const { tokens: contextTokens, prunedTokens, isTooLarge } = promptFor(upstreams.targets(engine)[0]!);
       if (isTooLarge) return giveUp(session, failure('context_exceeded', `The instructions and tools are about ${contextTokens} tokens, more than the engine takes (${engine.limits.contextTokens}).`));
-      const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'nightshift.context_tokens': contextTokens, 'nightshift.pruned_tokens': prunedTokens, 'gen_ai.request.model': model };
-      const reply = await withSpan('model turn', { parent: session.traceparent, kind: 'client', attributes }, (traceparent) => client.complete(request, { signal: held.signal, traceparent }));
+      const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'nightshift.context_tokens': contextTokens, 'nightshift.pruned_tokens': prunedTokens };
+      const reply = await withSpan('model turn', { parent: session.traceparent, kind: 'internal', attributes }, (traceparent) =>
+        upstreams.complete(engine, { place, tokens: contextTokens, signal: held.signal, traceparent }, (target) => promptFor(target).request),
+      );
+      if ('waitMs' in reply) {
+        note('limited', { waitMs: Math.round(reply.waitMs) });
+        return await this.#waitFor(engine, session, contextTokens, reply, held);
+      }
       const decided = next(session, journal, reply, engine, reply.toolCalls.map(() => newId('call')));
       const end = { ...decided, entry: { ...decided.entry, context: { tokens: contextTokens, pruned: prunedTokens } } };
       if (end.outcome) this.#noteEnd(session, contextOf([...journal, end.entry]));
@@ -124,6 +143,18 @@ export class TurnLoop {
       note('upstream_error', { errorCode: err.code, upstreamStatus: err.status });
       return this.#afterModelError(session, err, held);
     }
+  }
+
+  /** No upstream has a place for the turn: it waits without a slot, and goes on when one of them has. */
+  async #waitFor(engine: Engine, session: ClaimedSession, tokens: number, { waitMs }: Limited, held: Held): Promise<undefined> {
+    const { sessions, upstreams } = this.#options;
+    const { runId, orgId } = session;
+    const enter = async (): Promise<void> => {
+      const resumed = await this.#worker.take(() => sessions.resume(runId)).catch((err: unknown) => this.#options.observer.trouble(err));
+      if (!resumed) upstreams.placeOf(runId)?.leave('unknown', 0);
+    };
+    const isPutBack = await patiently(() => sessions.putBack({ session, upstreamFailures: session.upstreamFailures, checkCount: session.checkCount, delayMs: jitterMs(waitMs), events: [] }), held);
+    if (isPutBack) upstreams.wait(engine, { runId, orgId, tokens, enter: () => void enter() });
   }
 
   #noteEnd(session: Session, context: ReturnType<typeof contextOf>): void {
@@ -150,6 +181,16 @@ export class TurnLoop {
     const checkCount = session.checkCount + 1;
     await patiently(() => this.#options.sessions.putBack({ session, upstreamFailures: session.upstreamFailures, checkCount, delayMs: checkDelayMs(checkCount), events: callEvents(session, session.step - 1, commands) }), held);
   }
+}
+
+/** The same function, which computes each result once. */
+function remembering<K, V>(compute: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return (key) => {
+    const value = known.get(key) ?? compute(key);
+    known.set(key, value);
+    return value;
+  };
 }
 
 function giveUp(session: Session, outcome: RunOutcome): TurnEnd {

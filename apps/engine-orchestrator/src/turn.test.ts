@@ -27,7 +27,7 @@ const sessionOf = (more: Partial<Session> = {}, request: Partial<RunRequest> = {
   started: true,
   ...more,
 });
-const reply = (more: Partial<ModelReply> = {}): ModelReply => ({ content: '', toolCalls: [], finishReason: 'stop', usage: { inputTokens: 10, outputTokens: 5, cachedInputTokens: 2, estimated: false }, model: 'm', ...more }) as ModelReply;
+const reply = (more: Partial<ModelReply> = {}): ModelReply => ({ content: '', toolCalls: [], finishReason: 'stop', usage: { inputTokens: 10, outputTokens: 5, cachedInputTokens: 2, estimated: [] }, model: 'm', ...more }) as ModelReply;
 const calls = (...list: Partial<ModelToolCall>[]) => reply({ finishReason: 'tool_calls', toolCalls: list.map((call, index) => ({ id: `c${index}`, name: 'lookup', arguments: '{}', ...call })) });
 const ids = (count: number) => Array.from({ length: count }, (_, index) => `call_${index}`);
 const after = (session: Session, said: ModelReply, journal: readonly JournalEntry[] = []) => next(session, journal, said, engine, ids(said.toolCalls.length));
@@ -113,6 +113,16 @@ describe('tool calls', () => {
     const end = after(sessionOf(), calls({ arguments: text }, { name: 'store' }));
     expect(end.results).toMatchObject([{ callId: 'call_0', result: { isError: true, errorCode: 'invalid_arguments' } }]);
     expect(end.commands.map(({ callId }) => callId)).toEqual(['call_1']);
+  });
+
+  test('of a reply that was cut off are made, but for the last one, whose arguments may lack something', () => {
+    const end = after(sessionOf(), { ...calls({}, { arguments: '' }), finishReason: 'length' });
+    expect(end.commands.map(({ callId }) => callId)).toEqual(['call_0']);
+    expect(end.results).toMatchObject([{ callId: 'call_1', result: { isError: true, errorCode: 'invalid_arguments', content: expect.stringContaining('cut off') } }]);
+  });
+
+  test('of a reply that the content filter ended are not made', () => {
+    expect(after(sessionOf(), { ...calls({}), finishReason: 'content_filter' })).toMatchObject({ commands: [], outcome: { status: 'failed', error: { code: 'content_filtered' } } });
   });
 
   test('with text that cannot be stored are cleaned', () => {

@@ -1,11 +1,12 @@
 import type { Engine, RunOutcome, SealedTool, StepUsage } from '@nightshift/contracts';
 import { cleanJson, must } from '@nightshift/std';
+import { answerOfCall } from './answer-function.ts';
 import { argumentProblems } from './argument-check.ts';
 import { checkAnswer, correctionOf } from './answer.ts';
 import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures, resultBytes } from './limits.ts';
 import type { ModelReply } from './model.ts';
 import { type OfferedTool, offeredTools } from './offered-tools.ts';
-import { isPlan, type PlanNames, planNames } from './planner.ts';
+import { isOwn, type OwnNames, ownNames } from './planner.ts';
 import { addUsage, type JournalCall, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
 import { parseToolArguments } from './tool-arguments.ts';
@@ -30,6 +31,7 @@ export interface TurnEnd {
 }
 
 const CORRECTIONS_MAX = 2;
+const INVALID_ANSWER = 'invalid_answer';
 const NOTHING: Pick<TurnEnd, 'results' | 'commands'> = { results: [], commands: [] };
 
 /** Decides what a reply means for the session. `callIds` are fresh ids, at least one for each call of the reply. */
@@ -39,11 +41,15 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
+  const names = namesOf(session);
+  const answered = reply.finishReason === 'content_filter' || calls.every(({ name }) => name === names.answer);
   const repeated = repeatedFailures(journal);
   const reached = reachedLimit(session, engine);
   const stuck = calls.find((call) => repeated(call) === 'stop');
-  const { results, commands } =
-    reached || stuck ? NOTHING : dispatch(session, { step: session.step, calls }, { callsMax: (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), isInVain: (call) => repeated(call) === 'refuse', problemsOf: argumentProblems });
+  // Where the reply was cut off, nobody knows what else the last call would have said.
+  const cut = reply.finishReason === 'length' ? calls.at(-1) : undefined;
+  const checks: Checks = { callsMax: (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), cut, isInVain: (call) => repeated(call) === 'refuse', problemsOf: argumentProblems };
+  const { results, commands } = answered || reached || stuck ? NOTHING : dispatch(session, { step: session.step, calls }, checks);
   const used: StepUsage = { ...tokensUsed(reply), toolCalls: countOf(calls, commands) };
   const entry: TurnEntry = {
     kind: 'turn',
@@ -52,13 +58,14 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     ...(reply.reasoning !== undefined && reply.reasoning !== '' && { reasoning: reply.reasoning }),
     calls,
     usage: used,
+    ...(reply.usage.estimated.length > 0 && { estimated: reply.usage.estimated }),
     costMicroUsd: costMicroUsd(used, engine),
   };
-  const end = { entry, results: [], commands: [], usage: addUsage(session.usage, used) };
-  if (calls.length === 0) return { ...end, ...answerOf(session, journal, entry, reply, engine) };
+  const end = { entry, ...NOTHING, usage: addUsage(session.usage, used) };
+  if (answered) return { ...end, ...answerOf(session, journal, entry, reply, engine) };
   if (reached) return { ...end, outcome: failure(reached.code, reached.message) };
   if (stuck) return { ...end, outcome: failure('repeated_failure', `The model called ${stuck.name} again and again with the same arguments, and it failed each time.`) };
-  const planned = TaskTree.of(journal, planNamesOf(session), engine.limits.subtaskDepth).grow(entry, new Map());
+  const planned = TaskTree.of(journal, names, engine.limits.subtaskDepth).grow(entry, new Map());
   const plans = [...planned].map(([callId, result]): ResultEntry => ({ kind: 'result', step: entry.step, callId, result }));
   return { ...end, results: [...results, ...plans], commands, resultBytesMax: resultBytes(engine), outcome: undefined };
 }
@@ -74,34 +81,38 @@ function countOf(calls: readonly JournalCall[], commands: readonly Command[]): R
   return Object.fromEntries([...byName].map(([name, list]) => [name, list.length]));
 }
 
-/** The names of the planning functions in a session. */
-function planNamesOf({ request }: Pick<Session, 'request'>): PlanNames {
-  return planNames(offeredTools(request.tools).keys());
+/** The names of our own functions in a session. */
+function namesOf({ request }: Pick<Session, 'request'>): OwnNames {
+  return ownNames(offeredTools(request.tools).keys(), request.answerFormat !== undefined);
 }
 
 /** What keeps a call from being made. */
 interface Checks {
   readonly callsMax: number;
+  /** The call that the reply broke off in. */
+  readonly cut: JournalCall | undefined;
   readonly isInVain: (call: JournalCall) => boolean;
   readonly problemsOf: (tool: OfferedTool, args: Record<string, unknown>) => readonly string[];
 }
 
 /** A turn that was committed has been checked: its refusals are in the journal. */
-const UNCHECKED: Checks = { callsMax: Infinity, isInVain: () => false, problemsOf: () => [] };
+const UNCHECKED: Checks = { callsMax: Infinity, cut: undefined, isInVain: () => false, problemsOf: () => [] };
 
-/** What becomes of a turn's calls: at most `callsMax` of them are made, and none that is in vain. */
-function dispatch(session: Session, { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
+/** What becomes of a turn's calls: at most `callsMax` of them are made, and none that was cut off or is in vain. */
+function dispatch(session: Session, { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, cut, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
   const offered = offeredTools(session.request.tools);
-  const names = planNames(offered.keys());
+  const names = namesOf(session);
   const results: ResultEntry[] = [];
   const commands: Command[] = [];
   for (const call of calls) {
-    if (isPlan(names, call.name)) continue;
     const known = offered.get(call.name);
     const args = parseToolArguments(call.arguments);
     const refuse = (errorCode: string, content: string): void => void results.push({ kind: 'result', step, callId: call.callId, result: { isError: true, errorCode, content } });
     const problems = known && args.ok ? problemsOf(known, args.value) : [];
-    if (!known) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...offered.keys()].join(', ') || 'none'}`);
+    if (call.name === names.answer) refuse('not_alone', 'answer when the results of the other calls are known');
+    else if (isOwn(names, call.name)) continue;
+    else if (!known) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...offered.keys()].join(', ') || 'none'}`);
+    else if (call === cut) refuse('invalid_arguments', 'the call was cut off at the output limit and was not made; say less in one turn');
     else if (!args.ok) refuse('invalid_arguments', args.message);
     else if (problems.length > 0) refuse('invalid_arguments', ['The arguments do not match the parameters of the tool, so the call was not made:', ...problems.map((problem) => `- ${problem}`)].join('\n'));
     else if (isInVain(call)) refuse('repeated_failure', 'this call has failed before with the same arguments and was not made again; try something else, or answer with what you have');
@@ -111,19 +122,28 @@ function dispatch(session: Session, { step, calls }: Pick<TurnEntry, 'step' | 'c
   return { results, commands };
 }
 
-/** Whether a reply without calls ends the run, or has to be given once more. */
-function answerOf(session: Session, journal: readonly JournalEntry[], entry: TurnEntry, reply: ModelReply, engine: Engine): { entry: TurnEntry; outcome: RunOutcome | undefined } {
-  if (reply.finishReason === 'content_filter') return { entry, outcome: failure('content_filtered', 'The model server refused to answer because of its content filter.') };
-  if (reply.finishReason === 'length') return { entry, outcome: failure('output_truncated', 'The model’s answer was cut off at its output limit; raise options.max_step_tokens or ask for less.') };
-  if (reply.content.trim() === '') return { entry, outcome: failure('empty_answer', 'The model ended the run without an answer.') };
-  const tooLarge = answerTooLarge(reply.content, engine);
-  if (tooLarge) return { entry, outcome: failure(tooLarge.code, tooLarge.message) };
-  const checked = checkAnswer(reply.content, session.request.answerFormat);
-  if (checked.ok) return { entry, outcome: { status: 'succeeded', result: { answer: checked.value, reasoning: TaskTree.of([...journal, entry], planNamesOf(session), engine.limits.subtaskDepth).tasks() } } };
+/** Whether a reply that answers, by its text or by our function for it, ends the run, or has to be given once more. */
+function answerOf(session: Session, journal: readonly JournalEntry[], entry: TurnEntry, reply: ModelReply, engine: Engine): Pick<TurnEnd, 'entry' | 'results' | 'outcome'> {
+  const { answerFormat } = session.request;
+  const failed = (code: string, message: string, details?: Record<string, unknown>) => ({ entry, results: [], outcome: failure(code, message, details) });
+  const [call, ...more] = entry.calls;
+  const content = call && answerFormat ? answerOfCall(call, answerFormat) : reply.content;
+  if (reply.finishReason === 'content_filter') return failed('content_filtered', 'The model server refused to answer because of its content filter.');
+  if (reply.finishReason === 'length') return failed('output_truncated', 'The model’s answer was cut off at its output limit; raise options.max_step_tokens or ask for less.');
+  if (content.trim() === '') return failed('empty_answer', 'The model ended the run without an answer.');
+  const tooLarge = answerTooLarge(content, engine);
+  if (tooLarge) return failed(tooLarge.code, tooLarge.message);
+  const checked = checkAnswer(content, answerFormat);
+  if (checked.ok) {
+    const reasoning = TaskTree.of([...journal, entry], namesOf(session), engine.limits.subtaskDepth).tasks();
+    return { entry, results: [], outcome: { status: 'succeeded', result: { answer: checked.value, reasoning } } };
+  }
   const { problems } = checked;
-  const corrections = journal.filter((one) => one.kind === 'turn' && one.correction !== undefined).length;
-  if (corrections < CORRECTIONS_MAX && !reachedLimit(session, engine)) return { entry: { ...entry, correction: correctionOf(problems) }, outcome: undefined };
-  return { entry, outcome: failure('invalid_answer', `The model’s answer did not match input.answerFormat in ${corrections + 1} tries: ${problems[0]}`, { errors: problems }) };
+  const corrections = journal.filter((one) => (one.kind === 'turn' ? one.correction !== undefined : one.result.errorCode === INVALID_ANSWER)).length;
+  if (corrections >= CORRECTIONS_MAX || reachedLimit(session, engine)) return failed(INVALID_ANSWER, `The model’s answer did not match input.answerFormat in ${corrections + 1} tries: ${problems[0]}`, { errors: problems });
+  if (!call) return { entry: { ...entry, correction: correctionOf(problems) }, results: [], outcome: undefined };
+  const refusal = (callId: string, errorCode: string, text: string): ResultEntry => ({ kind: 'result', step: entry.step, callId, result: { isError: true, errorCode, content: text } });
+  return { entry, results: [refusal(call.callId, INVALID_ANSWER, correctionOf(problems)), ...more.map(({ callId }) => refusal(callId, 'repeated_answer', 'answer once'))], outcome: undefined };
 }
 
 /** A failed outcome with a stable code. */

@@ -1,24 +1,63 @@
 import { type Engine, findEngine } from '@nightshift/contracts';
+import { metrics, withSpan } from '@nightshift/runtime';
 import { must } from '@nightshift/std';
-import type { Catalogue } from './catalogue.ts';
+import { createAnthropicClient } from './anthropic.client.ts';
+import type { Verdict } from './breaker.ts';
+import { type Catalogue, type Target, targetsOf, type UpstreamSettings } from './catalogue.ts';
+import { ModelError } from './model-error.ts';
 import { createModelClient, type ModelClient } from './model.client.ts';
+import type { ModelReply, ModelRequest } from './model.ts';
+import { Gate, type NoPlace, type Place, type Waiter } from './upstream.gate.ts';
+import { settled } from './usage.tokenizer.ts';
 
-const IDLE_TIMEOUT_MS = 120_000;
-const FIRST_BYTE_TIMEOUT_MS = 300_000;
+/** Who asks, and what it takes. */
+export interface Asking {
+  /** The place that was kept for it, if it has waited for one. */
+  readonly place: Place | undefined;
+  /** Tokens of the request, estimated. */
+  readonly tokens: number;
+  readonly signal: AbortSignal;
+  readonly traceparent: string;
+}
+
+/** A turn that no upstream has a place for now. */
+export interface Limited {
+  /** How long it may take until there is one; a guess. */
+  readonly waitMs: number;
+}
+
+/** A turn that wants to be told when there is a place for it. */
+export interface Waiting {
+  readonly runId: string;
+  readonly orgId: string;
+  readonly tokens: number;
+  /** There is a place, and it is kept for this run: somebody has to call for it with `placeOf`. */
+  readonly enter: () => void;
+}
+
+/** One upstream with its client. */
+interface Upstream {
+  readonly client: ModelClient;
+  readonly gate: Gate;
+}
+
+const WAIT_MS_MIN = 1000;
+const WAIT_MS_MAX = 60_000;
+/** Each turn that waits looks by itself now and then; the more there are, the less often. */
+const WAIT_MS_EACH = 20;
 
 /** The model servers of the catalogue. */
 export class Upstreams {
   readonly #catalogue: Catalogue;
-  readonly #clients: ReadonlyMap<string, ModelClient>;
+  readonly #upstreams: ReadonlyMap<string, Upstream>;
+  readonly #targets: ReadonlyMap<string, readonly Target[]>;
+  readonly #waiters = new Map<string, Waiter>();
+  readonly #places = new Map<string, Place>();
 
   constructor(catalogue: Catalogue) {
     this.#catalogue = catalogue;
-    this.#clients = new Map(
-      Object.entries(catalogue.upstreams).map(([name, { baseUrl, apiKey, apiKeyName, concurrency }]) => [
-        name,
-        createModelClient({ baseUrl, ...(apiKey !== undefined && { apiKey }), apiKeyName, idleTimeoutMs: IDLE_TIMEOUT_MS, firstByteTimeoutMs: FIRST_BYTE_TIMEOUT_MS, connections: concurrency }),
-      ]),
-    );
+    this.#upstreams = new Map(Object.entries(catalogue.upstreams).map(([name, settings]) => [name, { client: clientOf(settings), gate: new Gate(name, settings) }]));
+    this.#targets = new Map(catalogue.engines.map((engine) => [engine.id, targetsOf(catalogue, engine)]));
   }
 
   /** The engine for the id a client sent. */
@@ -26,13 +65,117 @@ export class Upstreams {
     return findEngine(this.#catalogue.engines, name);
   }
 
-  /** The upstream for a try: the next of the engine's list after each failure. */
-  pick(engine: Engine, failures: number): { client: ModelClient; model: string } {
-    const { name, model } = must(engine.upstreams[failures % engine.upstreams.length], `upstream of ${engine.id}`);
-    return { client: must(this.#clients.get(name), name), model };
+  /** What an engine asks, in order of preference; at least one. */
+  targets(engine: Engine): readonly Target[] {
+    return must(this.#targets.get(engine.id), engine.id);
+  }
+
+  /**
+   * Asks the engine's upstreams in their order until one answers, passing over those that are closed or full. Rejects with
+   * the `ModelError` of the first that is worth another try, else with that of the last; its wait is the shortest of all.
+   */
+  async complete(engine: Engine, asking: Asking, requestFor: (target: Target) => ModelRequest): Promise<ModelReply | Limited> {
+    const failures: ModelError[] = [];
+    const refusals: NoPlace[] = [];
+    for (const target of this.targets(engine)) {
+      const place = asking.place?.upstream === target.upstream ? asking.place : this.#gate(target.upstream).enter(asking.tokens);
+      if ('reason' in place) {
+        refusals.push(place);
+        continue;
+      }
+      if (place !== asking.place) asking.place?.leave('unknown', 0);
+      try {
+        const request = requestFor(target);
+        return await settled(request, await this.#attempt(target, place, asking, request, failures.length + 1));
+      } catch (err) {
+        if (!(err instanceof ModelError) || err.kind === 'aborted') throw err;
+        failures.push(err);
+        if (!err.mayFallBack && failures.length === 1) break;
+      }
+    }
+    return this.#nobody(engine, failures, refusals);
+  }
+
+  /** Queues a turn for the next place that an upstream of its engine has; organisations take turns. One that is queued already keeps its position. */
+  wait(engine: Engine, { orgId, tokens, runId, enter }: Waiting): void {
+    if (this.#waiters.has(runId)) return;
+    const waiter: Waiter = {
+      lane: orgId,
+      tokens,
+      isWaiting: true,
+      enter: (place) => {
+        this.#waiters.delete(runId);
+        this.#places.set(runId, place);
+        enter();
+      },
+    };
+    this.#waiters.set(runId, waiter);
+    for (const { upstream } of this.targets(engine)) if (waiter.isWaiting) this.#gate(upstream).wait(waiter);
+  }
+
+  /** The place that is kept for a run, handed over. Whoever has it leaves it. */
+  placeOf(runId: string): Place | undefined {
+    const place = this.#places.get(runId);
+    this.#places.delete(runId);
+    return place;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+    await Promise.all([...this.#upstreams.values()].map(({ client, gate }) => (gate.close(), client.close())));
   }
+
+  #gate(name: string): Gate {
+    return must(this.#upstreams.get(name), name).gate;
+  }
+
+  async #attempt({ upstream, model }: Target, place: Place, { traceparent: parent, signal }: Asking, request: ModelRequest, number: number): Promise<ModelReply> {
+    const { client } = must(this.#upstreams.get(upstream), upstream);
+    const attributes = { 'nightshift.upstream': upstream, 'nightshift.attempt': number, 'gen_ai.request.model': model };
+    let verdict: Verdict = 'unknown';
+    let used: number | undefined;
+    try {
+      const reply = await withSpan('model attempt', { parent, kind: 'client', attributes }, async (traceparent, span) => {
+        try {
+          const answer = await client.complete(request, { signal, traceparent });
+          span.set({ 'gen_ai.response.model': answer.model, 'gen_ai.usage.input_tokens': answer.usage.inputTokens, 'gen_ai.usage.output_tokens': answer.usage.outputTokens });
+          return answer;
+        } catch (err) {
+          if (err instanceof ModelError) span.set({ 'error.type': err.code, ...(err.status !== null && { 'http.response.status_code': err.status }) });
+          throw err;
+        }
+      });
+      verdict = 'well';
+      used = reply.usage.inputTokens + reply.usage.outputTokens;
+      metrics.upstreamAttempts.inc({ upstream, outcome: 'answered' });
+      return reply;
+    } catch (err) {
+      if (err instanceof ModelError) {
+        verdict = err.isFault ? 'failed' : err.kind === 'rejected' ? 'well' : 'unknown';
+        metrics.upstreamAttempts.inc({ upstream, outcome: err.code });
+      }
+      throw err;
+    } finally {
+      place.leave(verdict, used);
+    }
+  }
+
+  #nobody(engine: Engine, failures: readonly ModelError[], refusals: readonly NoPlace[]): Limited {
+    const [first] = failures;
+    const retryable = failures.find((failure) => failure.isRetryable);
+    if (first && !retryable) throw first;
+    const waitMs = Math.min(...refusals.map((refusal) => refusal.waitMs), ...failures.map((failure) => failure.retryAfterMs ?? 0));
+    if (retryable) throw retryable.after(waitMs);
+    if (refusals.every(({ reason }) => reason === 'open')) {
+      const message = 'The model server has failed too often and is left alone for now.';
+      throw new ModelError('unavailable', { code: 'upstream_unavailable', message, retryAfterMs: waitMs });
+    }
+    const limitedMs = Math.min(...refusals.flatMap((refusal) => (refusal.reason === 'limited' ? [refusal.waitMs] : [])));
+    const waiting = Math.max(...this.targets(engine).map(({ upstream }) => this.#gate(upstream).waiting));
+    return { waitMs: Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, limitedMs, waiting * WAIT_MS_EACH)) };
+  }
+}
+
+function clientOf({ kind, baseUrl, apiKey, apiKeyName, concurrency, idleTimeoutMs, firstByteTimeoutMs }: UpstreamSettings): ModelClient {
+  const create = kind === 'anthropic' ? createAnthropicClient : createModelClient;
+  return create({ baseUrl, ...(apiKey !== undefined && { apiKey }), apiKeyName, idleTimeoutMs, firstByteTimeoutMs, connections: concurrency });
 }

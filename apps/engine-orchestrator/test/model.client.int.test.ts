@@ -55,7 +55,7 @@ describe('a model request', () => {
     });
     const deltas: ModelDelta[] = [];
     const reply = await client(`${url}/?version=2`, { apiKey: 'k' }).complete(request, { traceparent: '00-a-b-01', onDelta: (delta) => deltas.push(delta) });
-    expect(reply).toEqual({ content: 'hello', toolCalls: [], finishReason: 'stop', model: 'm', usage: { inputTokens: 3, outputTokens: 1, cachedInputTokens: 0, estimated: false } });
+    expect(reply).toEqual({ content: 'hello', toolCalls: [], finishReason: 'stop', model: 'm', usage: { inputTokens: 3, outputTokens: 1, cachedInputTokens: 0, estimated: [] } });
     expect(seen).toEqual(['POST', '/v1/chat/completions?version=2', 'Bearer k', '00-a-b-01', expect.objectContaining({ stream: true, stream_options: { include_usage: true } })]);
     expect(deltas).toEqual([{ kind: 'content', text: 'hello' }]);
   });
@@ -73,7 +73,7 @@ describe('a model request', () => {
       res.setHeader('content-type', 'application/json; charset=utf-8').end(JSON.stringify({ model: 'served', choices: [{ message, finish_reason: 'tool_calls' }] }));
     });
     const reply = await client(url).complete(request);
-    expect([reply.content, reply.model, reply.toolCalls, reply.usage.estimated]).toEqual(['plain', 'served', [{ id: 'c', name: 'f', arguments: '{}' }], true]);
+    expect([reply.content, reply.model, reply.toolCalls, reply.usage.estimated]).toEqual(['plain', 'served', [{ id: 'c', name: 'f', arguments: '{}' }], ['input', 'output']]);
   });
 
   test('is answered as soon as the stream says it is done, also when the server leaves it open', async () => {

@@ -29,7 +29,7 @@ test('the model client drives the offline engine through a run with parallel too
     ['lookup', { q: 'Use lookup and store.' }],
     ['store', { q: 'Use lookup and store.' }],
   ]);
-  expect(first).toMatchObject({ finishReason: 'tool_calls', model: 'tim-gpt', usage: { estimated: false } });
+  expect(first).toMatchObject({ finishReason: 'tool_calls', model: 'tim-gpt', usage: { estimated: [] } });
   const messages: ModelMessage[] = [
     ...request.messages,
     { role: 'assistant', content: null, tool_calls: first.toolCalls.map((call) => ({ id: call.id, type: 'function', function: call })) },

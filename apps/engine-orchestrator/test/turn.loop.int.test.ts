@@ -5,6 +5,7 @@ import { InProcessHints, workChannel } from '@nightshift/run-stream';
 import { createLog } from '@nightshift/runtime';
 import { newId } from '@nightshift/std';
 import { type FakeModel, startFakeModel, waitFor } from '@nightshift/testing';
+import { upstreamOf } from '../src/catalogue.ts';
 import { startedEvent } from '../src/engine-events.ts';
 import { SessionStore } from '../src/session.store.ts';
 import { TurnLoop } from '../src/turn.loop.ts';
@@ -25,7 +26,7 @@ let lost: string[];
 beforeAll(async () => {
   on = await engineStage();
   fake = await startFakeModel();
-  upstreams = new Upstreams({ engines: [engine, small], offline: false, upstreams: { fake: { baseUrl: fake.baseUrl, apiKey: 'sk-canary', apiKeyName: 'UPSTREAM_API_KEY', concurrency: 10 } } });
+  upstreams = new Upstreams({ engines: [engine, small], offline: false, upstreams: { fake: upstreamOf({ kind: 'openai', baseUrl: fake.baseUrl, concurrency: 10 }, 'sk-canary', 'UPSTREAM_API_KEY') } });
 });
 beforeEach(() => {
   hints = new InProcessHints();

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { CreateRun, InternalCreateRun, type SealedTool } from '@nightshift/contracts';
 import { generateSealKeyPair, seal, unseal } from '@nightshift/std';
 import fc from 'fast-check';
-import { admit, encodingOf, type Envelope, idempotencyOf } from './admission.ts';
+import { admit, encodingOf, type Envelope, hasImages, idempotencyOf } from './admission.ts';
 import type { Caller } from './api-key.ts';
 
 const pair = generateSealKeyPair();
@@ -31,6 +31,14 @@ describe('a request that is admitted', () => {
   test('keeps whether a tool wants its arguments in an envelope', () => {
     expect([toolOf({ ...lookup, envelope: true }), toolOf({ type: 'function', function: { ...lookup, envelope: true } })]).toMatchObject([{ envelope: true }, { envelope: true }]);
     expect(toolOf(lookup)).not.toHaveProperty('envelope');
+  });
+
+  test('has its content and its images in one list, and tells whether an image is among them', () => {
+    const text = { type: 'text', text: 'look' };
+    const image = { type: 'image', source: { kind: 'base64', data: 'aGk=', mime: 'image/png' } };
+    expect(admitted(body({ content: [text, image], images: ['https://example.com/a.png'] })).request.content).toEqual([text, { type: 'image', url: 'data:image/png;base64,aGk=' }, { type: 'image', url: 'https://example.com/a.png' }]);
+    expect(admitted(body({ content: [], images: null })).request).not.toHaveProperty('content');
+    expect([body(), body({ content: [text] }), body({ content: [image] }), body({ images: ['https://example.com/a.png'] })].map(hasImages)).toEqual([false, false, true, true]);
   });
 
   test('asks for its own answer encoding before that of its key', () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AppError, AnswerEncoding, type CreateRun, type InternalCreateRun, type RunRequest, type SealedTool, type Tool, toolTimeoutMs } from '@nightshift/contracts';
+import { AppError, AnswerEncoding, type CreateRun, type InternalCreateRun, type RunRequest, runContentOf, type SealedTool, type Tool, toolTimeoutMs } from '@nightshift/contracts';
 import { cleanJson, cleanText, seal } from '@nightshift/std';
 import type { Caller } from './api-key.ts';
 
@@ -25,6 +25,7 @@ export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealP
     engine: body.engine,
     request: cleanJson({
       instructions: input.instructions,
+      ...contentOf(input),
       tools: input.tools.map((tool) => sealTool(tool, sealPublicKey, caller.orgId)),
       ...(input.answerFormat && { answerFormat: input.answerFormat }),
       ...(options?.max_step_tokens !== undefined && { maxStepTokens: options.max_step_tokens }),
@@ -38,6 +39,16 @@ export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealP
     traceparent: envelope.traceparent,
     ...(envelope.idempotency && { idempotency: envelope.idempotency }),
   };
+}
+
+function contentOf({ content, images }: CreateRun['input']): Pick<RunRequest, 'content'> {
+  const all = runContentOf(content ?? [], images ?? []);
+  return all.length > 0 ? { content: all } : {};
+}
+
+/** Whether a request has images, which not every engine takes. */
+export function hasImages({ input: { content, images } }: CreateRun): boolean {
+  return (images ?? []).length > 0 || (content ?? []).some(({ type }) => type === 'image');
 }
 
 function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {

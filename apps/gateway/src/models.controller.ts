@@ -18,15 +18,21 @@ export class ModelsController {
   @Get()
   @Answers(200, ModelList)
   list(): ModelList {
-    const data = this.settings.engines.map(({ id, prices, limits }) => ({
+    const { engines, offline } = this.settings;
+    const data = engines.map(({ id, aliases, prices, limits, images }) => ({
       id,
       object: 'model' as const,
       created: CREATED,
       owned_by: 'nightshift',
+      aliases,
       context_length: limits.contextTokens,
       ...(limits.outputTokens !== undefined && { max_completion_tokens: limits.outputTokens }),
-      pricing: { prompt: perToken(prices.input), completion: perToken(prices.output) },
-      offline: this.settings.offline,
+      pricing: { prompt: perToken(prices.input), completion: perToken(prices.output), input_cache_read: perToken(prices.cachedInput ?? prices.input) },
+      input_modalities: ['text' as const, ...(images ? ['image' as const] : [])],
+      output_modalities: ['text' as const],
+      limits,
+      status: offline ? ('offline' as const) : ('live' as const),
+      offline,
     }));
     return { object: 'list', data };
   }

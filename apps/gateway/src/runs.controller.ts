@@ -5,7 +5,7 @@ import { type AppRequest, assertPublicUrl, EgressError } from '@nightshift/http'
 import { compileJsonSchema } from '@nightshift/json-schema';
 import { newId } from '@nightshift/std';
 import type { FastifyReply } from 'fastify';
-import { admit, encodingOf, idempotencyOf } from './admission.ts';
+import { admit, encodingOf, hasImages, idempotencyOf } from './admission.ts';
 import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
@@ -61,8 +61,13 @@ export class RunsController {
   }
 
   #check(body: CreateRun, caller: Caller): void {
-    if (!findEngine(this.settings.engines, body.engine)) {
-      throw invalid('engine', `unknown engine "${body.engine}"; known: ${this.settings.engines.map((engine) => engine.id).join(', ')}`);
+    const engine = findEngine(this.settings.engines, body.engine);
+    if (!engine) {
+      throw invalid('engine', `unknown engine "${body.engine}"; known: ${this.settings.engines.map(({ id }) => id).join(', ')}`);
+    }
+    if (!engine.images && hasImages(body)) {
+      const able = this.settings.engines.filter(({ images }) => images).map(({ id }) => id);
+      throw invalid('input.content', `the engine "${body.engine}" takes no images; those that do: ${able.join(', ') || 'none'}`);
     }
     const [problem] = body.input.answerFormat ? compileJsonSchema(body.input.answerFormat).problems : [];
     if (problem !== undefined) throw invalid('input.answerFormat', problem);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { CreateRun, ListRuns, PLATFORM_TOOLS, Tool, toolTimeoutMs } from '@nightshift/contracts';
+import { CreateRun, IMAGE_BASE64_CHARS_MAX, ListRuns, PLATFORM_TOOLS, runContentOf, Tool, toolTimeoutMs } from '@nightshift/contracts';
 
 const run = (input: object = {}, more: object = {}) => ({ engine: 'tim', input: { instructions: 'do it', ...input }, ...more });
 const problems = (body: unknown) => CreateRun.safeParse(body).error?.issues.map((issue) => issue.path.join('.')) ?? [];
@@ -31,9 +31,48 @@ describe('a request for a run', () => {
     expect(problems(run({}, more))).toEqual([path]);
   });
 
-  test.each(['content', 'images', 'skills', 'agentId', 'resources'])('says that this server has no %s', (field) => {
+  test.each(['skills', 'agentId', 'resources'])('says that this server has no %s', (field) => {
     const result = CreateRun.safeParse(run({ [field]: field === 'agentId' ? 'a' : ['a'] }));
     expect(result.error?.issues).toMatchObject([{ path: ['input', field], message: expect.stringContaining('this server has no') }]);
+  });
+});
+
+describe('the content of a run', () => {
+  const image = (source: object) => ({ type: 'image', source });
+  const messages = (input: object) => CreateRun.safeParse(run(input)).error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [];
+
+  test('is text and images, as data or as addresses, in either field', () => {
+    const content = [{ type: 'text', text: 'look' }, image({ kind: 'base64', data: 'aGk=', mime: 'image/png' }), image({ kind: 'url', url: 'https://example.com/a.webp' })];
+    const images = ['http://example.com/b.png', 'data:image/jpeg;base64,aGk='];
+    const { input } = CreateRun.parse(run({ content, images }));
+    expect(runContentOf(input.content ?? [], input.images ?? [])).toEqual([
+      { type: 'text', text: 'look' },
+      { type: 'image', url: 'data:image/png;base64,aGk=' },
+      { type: 'image', url: 'https://example.com/a.webp' },
+      { type: 'image', url: 'http://example.com/b.png' },
+      { type: 'image', url: 'data:image/jpeg;base64,aGk=' },
+    ]);
+  });
+
+  test.each([
+    ['a blob', { content: [image({ kind: 'blob_ref', blob_key: 'k', mime: 'image/png' })] }, 'input.content.0.source.kind', 'no "blob_ref"'],
+    ['audio', { content: [{ type: 'audio', source: { kind: 'url', url: 'https://example.com/a' } }] }, 'input.content.0.type', 'no audio'],
+    ['a file', { content: [{ type: 'file', source: { kind: 'base64', data: 'aGk=', mime: 'application/pdf' } }] }, 'input.content.0.type', 'no files'],
+    ['another type of image', { content: [image({ kind: 'base64', data: 'aGk=', mime: 'image/tiff' })] }, 'input.content.0.source.mime', 'image/webp'],
+    ['what is not base64', { content: [image({ kind: 'base64', data: 'a b=', mime: 'image/png' })] }, 'input.content.0.source.data', 'base64'],
+    ['half of base64', { images: ['data:image/png;base64,aGk'] }, 'input.images.0', 'base64'],
+    ['no data', { images: ['data:image/png;base64,'] }, 'input.images.0', 'base64'],
+    ['another address', { images: ['file:///etc/passwd'] }, 'input.images.0', 'http or https URL'],
+    ['a page as an image', { images: ['data:text/html;base64,aGk='] }, 'input.images.0', 'image/png'],
+  ])('may not be %s', (_what, input, path, words) => {
+    expect(messages(input)).toEqual([expect.stringMatching(new RegExp(`^${path.replaceAll('.', '\\.')}: .*${words}`))]);
+  });
+
+  test('has images of 3 MiB at most', () => {
+    const data = 'A'.repeat(IMAGE_BASE64_CHARS_MAX);
+    expect(messages({ images: [`data:image/png;base64,${data}`] })).toEqual([]);
+    expect(messages({ images: [`data:image/png;base64,${data}AAAA`] })).toEqual([expect.stringContaining('base64 characters')]);
+    expect(messages({ content: [image({ kind: 'base64', data: `${data}AAAA`, mime: 'image/png' })] })).toHaveLength(1);
   });
 });
 

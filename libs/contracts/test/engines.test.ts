@@ -19,6 +19,16 @@ describe('the file of engines', () => {
     expect(problems(changed(({ engines: [engine] }) => delete (engine as Partial<typeof engine>)?.aliases))).toEqual([]);
   });
 
+  test('may say how each upstream is to be treated', () => {
+    const more = { kind: 'anthropic', requestsPerMinute: 60, tokensPerMinute: 100_000, responseFormat: 'json_object', firstByteTimeoutMs: 60_000, idleTimeoutMs: 30_000, breaker: { failures: 3, openMs: 500 } };
+    const full = changed((copy) => {
+      Object.assign(copy.upstreams.main, more);
+      Object.assign(copy.engines[0]!.upstreams[0]!, { reasoningEffort: 'low' });
+      Object.assign(copy.engines[0]!, { images: true });
+    });
+    expect(EnginesFile.parse(full)).toEqual(full);
+  });
+
   test('names every upstream that an engine uses', () => {
     expect(problems(changed(({ engines: [engine] }) => void (engine!.upstreams[0]!.name = 'other')))).toEqual(['engines.0.upstreams: there is no upstream "other"']);
     expect(problems(changed(({ engines: [engine] }) => void (engine!.upstreams = [])))).toHaveLength(1);
@@ -30,7 +40,7 @@ describe('the file of engines', () => {
   });
 
   test.each<[string, (copy: EnginesText) => void]>([
-    ['upstreams.main.kind', ({ upstreams }) => void (upstreams.main.kind = 'anthropic')],
+    ['upstreams.main.kind', ({ upstreams }) => void (upstreams.main.kind = 'google')],
     ['upstreams.main.baseUrl', ({ upstreams }) => void (upstreams.main.baseUrl = 'models.example.com')],
     ['upstreams.main.concurrency', ({ upstreams }) => void (upstreams.main.concurrency = 0)],
     ['engines.0.prices.input', ({ engines }) => void (engines[0]!.prices.input = -1)],

@@ -127,6 +127,19 @@ export class Worker<Row extends Claimed> {
     return rows;
   }
 
+  /** Runs a statement that claims a row which has waited for its turn elsewhere: it needs no free slot. Nothing while the process drains. */
+  async take(write: () => Promise<Row | undefined>): Promise<Row | undefined> {
+    if (this.#refusing || this.#timer === undefined) return undefined;
+    this.#reserved += 1;
+    let row: Row | undefined;
+    try {
+      row = await write();
+    } finally {
+      this.start(row ? [row] : [], 1);
+    }
+    return row;
+  }
+
   /** Says that due rows may be waiting. */
   wake(): void {
     this.#rowsWait = true;

@@ -44,6 +44,8 @@ export const metrics = {
   consumerPaused: gauge('nightshift_consumer_paused', '1 while a consumer waits for its infrastructure.', ['service']),
   runDuration: histogram('nightshift_run_duration_seconds', 'From a run’s creation to its end.', ['status']),
   turnDuration: histogram('nightshift_turn_duration_seconds', 'One model turn.', ['outcome']),
+  upstreamAttempts: counter('nightshift_upstream_attempts_total', 'Model requests by what became of them: answered, or the code of the error.', ['upstream', 'outcome']),
+  upstreamOpen: gauge('nightshift_upstream_open', '1 while an upstream is left alone because it failed too often.', ['upstream']),
   contextPeak: histogram('nightshift_run_context_peak_tokens', 'Estimated tokens of the largest model request of a run.', ['engine'], TOKENS),
   contextPruned: histogram('nightshift_run_pruned_tokens', 'Estimated tokens of a run that its last model request left out.', ['engine'], TOKENS),
   toolDuration: histogram('nightshift_tool_call_duration_seconds', 'One tool call.', ['outcome']),

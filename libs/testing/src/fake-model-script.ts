@@ -102,7 +102,7 @@ export function nextTurn(script: FakeScript, request: FakeRequest): FakeTurn {
   const index = turnsDone(messages);
   const act = script.plan === null ? index < script.tools && CALL : actsOf(script.plan, script.tools)[index];
   const offered = request.tools ?? [];
-  const functions = offered.filter(({ function: { name } }) => !isPlanning(name));
+  const functions = offered.filter(({ function: { name } }) => !isOwn(name));
   if (!act || (functions.length === 0 && script.tool === null)) return { index, text: answerOf(script, messages), calls: [] };
   const id = (position: number) => `call_${index}_${position}`;
   if (act.kind !== 'call') {
@@ -111,7 +111,7 @@ export function nextTurn(script: FakeScript, request: FakeRequest): FakeTurn {
     return { index, text: '', calls: [{ id: id(0), name: offered.find(({ function: { name } }) => name.startsWith(prefix))?.function.name ?? prefix, arguments: JSON.stringify(given) }] };
   }
   const calls = Array.from({ length: script.parallel }, (_, position) => {
-    const tool = functions.find((one) => one.function.name === script.tool) ?? functions[position % functions.length];
+    const tool = offered.find((one) => one.function.name === script.tool) ?? functions[position % functions.length];
     const given = JSON.stringify(argumentsFor(tool?.function.parameters ?? {}, index * script.parallel + position));
     return { id: id(position), name: script.tool ?? tool?.function.name ?? '', arguments: script.badArguments ? given.slice(0, -1) : given };
   });
@@ -120,8 +120,9 @@ export function nextTurn(script: FakeScript, request: FakeRequest): FakeTurn {
 
 const CALL: Act = { kind: 'call' };
 
-function isPlanning(name: string): boolean {
-  return /^(open_subtasks|conclude_subtask)_*$/.test(name);
+/** The engine's own functions, which no script means by "a tool". */
+function isOwn(name: string): boolean {
+  return /^(open_subtasks|conclude_subtask|give_answer)_*$/.test(name);
 }
 
 function turnsDone(messages: readonly FakeMessage[]): number {

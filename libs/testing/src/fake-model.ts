@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FakeRequest, type FakeScript, type FakeTurn, nextTurn, scriptOf } from './fake-model-script.ts';
+import { type FakeMessagesRequest, messageEvents, problemOf, requestOfMessages } from './fake-anthropic.ts';
+import { type FakeFault, type FakeRequest, type FakeScript, type FakeTurn, nextTurn, scriptOf } from './fake-model-script.ts';
 
 /** What was seen of one run; times in milliseconds since the epoch, with fractions. */
 export type FakeModelRun = { run: string; requests: number; answered: number; aborted: number; firstAtMs: number; lastAtMs: number };
@@ -23,6 +24,8 @@ export type FakeModel = {
   run(run: string): FakeModelRun | undefined;
   /** The last 200 requests, with the headers they came with. */
   recent(): { headers: Record<string, unknown>; body: FakeRequest }[];
+  /** Makes every request go wrong, whatever its script says, until it is told otherwise. */
+  fail(fault: { readonly kind: FakeFault['kind']; readonly status?: number; readonly retryAfter?: string } | null): void;
   reset(): void;
   close(): Promise<void>;
 };
@@ -31,13 +34,14 @@ const recentMax = 200;
 const now = () => performance.timeOrigin + performance.now();
 
 /**
- * An OpenAI-compatible upstream that does what the instructions say (see `FakeScript`) and keeps a record of it, which
+ * An upstream for both wires, chat completions and Anthropic messages, that does what the instructions say (see `FakeScript`) and keeps a record of it, which
  * is also to be had over HTTP: `GET /record`, `DELETE /record`, and `GET /answers`, which stays open and gives the
  * name of each run on a line of its own when its answer is out. `port` 0 (the default) takes any free one.
  */
 export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
   const runs = new Map<string, FakeModelRun>();
   const listeners = new Set<ServerResponse>();
+  let fault: Parameters<FakeModel['fail']>[0] = null;
   let recent: { headers: Record<string, unknown>; body: FakeRequest }[] = [];
   const totals = { requests: 0, inFlight: 0, inFlightMax: 0, aborted: 0 };
 
@@ -45,6 +49,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
   const reset = (): void => {
     runs.clear();
     recent = [];
+    fault = null;
     Object.assign(totals, { requests: 0, inFlightMax: totals.inFlight, aborted: 0 });
   };
 
@@ -70,14 +75,21 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
     return run;
   };
 
-  const complete = (req: IncomingMessage, body: FakeRequest, res: ServerResponse): void => {
-    recent.push({ headers: req.headers, body });
+  const complete = (req: IncomingMessage, sent: FakeRequest | FakeMessagesRequest, res: ServerResponse): void => {
+    recent.push({ headers: req.headers, body: sent as FakeRequest });
     if (recent.length >= 2 * recentMax) recent = recent.slice(-recentMax);
+    const messages = req.url?.endsWith('/messages') ? (sent as FakeMessagesRequest) : null;
+    const body = messages ? requestOfMessages(messages) : (sent as FakeRequest);
     const script = scriptOf(body);
     const turn = nextTurn(script, body);
     const run = begin(script, turn, res);
     const isFaulty = script.fault !== null && turn.index === script.faultTurn && run.requests - turn.index <= script.fault.times;
-    const answer = (): void => (isFaulty ? goWrong(script, res) : reply(script, turn, body, res));
+    const answer = (): void => {
+      if (fault) goWrong({ ...fault, status: fault.status ?? 0, retryAfter: fault.retryAfter ?? null }, res);
+      else if (script.fault && isFaulty) goWrong({ ...script.fault, retryAfter: script.retryAfter }, res);
+      else if (messages) replyMessage(script, turn, messages, res);
+      else reply(script, turn, body, res);
+    };
     if (script.delay > 0) setTimeout(answer, script.delay);
     else answer();
   };
@@ -101,7 +113,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
       const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
-      complete(req, JSON.parse(text) as FakeRequest, res);
+      complete(req, JSON.parse(text) as FakeRequest | FakeMessagesRequest, res);
     });
   });
   server.keepAliveTimeout = 60_000;
@@ -114,6 +126,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
     record,
     run: (name) => runs.get(name),
     recent: () => recent.slice(-recentMax),
+    fail: (next) => void (fault = next),
     reset,
     close: () =>
       new Promise((resolve) => {
@@ -124,15 +137,25 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
 }
 
 /** Fails the way the script says; a hanging request is left to its client. */
-function goWrong(script: FakeScript, res: ServerResponse): void {
-  if (script.fault?.kind === 'status') {
+function goWrong({ kind, status, retryAfter }: { kind: FakeFault['kind']; status: number; retryAfter: string | null }, res: ServerResponse): void {
+  if (kind === 'status') {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
-    if (script.retryAfter !== null) headers['retry-after'] = script.retryAfter;
-    res.writeHead(script.fault.status, headers).end('{"error":{"message":"as the script says","type":"fake"}}');
+    if (retryAfter !== null) headers['retry-after'] = retryAfter;
+    res.writeHead(status, headers).end('{"type":"error","error":{"message":"as the script says","type":"fake"}}');
   }
-  if (script.fault?.kind === 'cut') {
+  if (kind === 'cut') {
     res.writeHead(200, sse).write(`${chunk('{"role":"assistant","content":"cut off he"}')}data: {"choices":[{"del`, () => res.destroy());
   }
+}
+
+function replyMessage(script: FakeScript, turn: FakeTurn, request: FakeMessagesRequest, res: ServerResponse): void {
+  const problem = problemOf(request);
+  if (problem !== null) {
+    res.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: problem } }));
+    return;
+  }
+  const inputTokens = Math.ceil(JSON.stringify(request.messages).length / 4);
+  res.writeHead(200, sse).end(messageEvents(turn, { inputTokens, outputTokens: script.tokens }));
 }
 
 const sse = { 'content-type': 'text/event-stream; charset=utf-8' };

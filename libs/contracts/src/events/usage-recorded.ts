@@ -12,6 +12,7 @@ export const UsageRecorded = StepUsage.extend({
   apiKeyId: z.string(),
   engine: z.string(),
   costMicroUsd: z.number().int().nonnegative(),
+  estimated: z.boolean().optional().describe('True when the upstream did not report all of its tokens.'),
   recordedAt: z.iso.datetime(),
 });
 export type UsageRecorded = z.infer<typeof UsageRecorded>;

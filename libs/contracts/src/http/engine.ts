@@ -28,11 +28,16 @@ const Limits = z.object({
   pruningBuffer: z.number().int().nonnegative().optional(),
 });
 
+/** How much a model is to think before it answers; without it, as the upstream does by default. */
+export const ReasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high']);
+export type ReasoningEffort = z.infer<typeof ReasoningEffort>;
+
 /** One row of the catalogue. An id or alias is what clients send as `engine`. */
 export const Engine = z.object({
   id: z.string().min(1),
   aliases: z.array(z.string()).default([]),
-  upstreams: z.array(z.object({ name: z.string(), model: z.string() })).default([]),
+  /** In order of preference. */
+  upstreams: z.array(z.object({ name: z.string(), model: z.string(), reasoningEffort: ReasoningEffort.optional() })).default([]),
   prices: Prices,
   limits: Limits,
   /** Whether its models take images. */
@@ -40,19 +45,33 @@ export const Engine = z.object({
 });
 export type Engine = z.infer<typeof Engine>;
 
+const Count = z.number().int().positive();
+
+/** One model server. What is left out of its limits is not limited, or has the engine's default. */
+export const Upstream = z.object({
+  kind: z.enum(['openai', 'anthropic'], { error: 'must be "openai" or "anthropic"' }),
+  baseUrl: z.url({ protocol: /^https?$/ }),
+  apiKeyEnv: z.string().optional(),
+  apiKeyFile: z.string().optional(),
+  /** Requests in flight at once, per process. */
+  concurrency: Count.optional(),
+  /** Requests and tokens in any minute, per process. */
+  requestsPerMinute: Count.optional(),
+  tokensPerMinute: Count.optional(),
+  /** What it can be told of the answer's format: a schema, that it is JSON, or nothing. */
+  responseFormat: z.enum(['json_schema', 'json_object', 'none']).optional(),
+  /** How long it may take until its reply begins, and how long a reply may be silent. */
+  firstByteTimeoutMs: Count.optional(),
+  idleTimeoutMs: Count.optional(),
+  /** After so many failures in a row it is left alone for `openMs`, and longer each time that it fails again. */
+  breaker: z.object({ failures: Count.optional(), openMs: Count.optional() }).optional(),
+});
+export type Upstream = z.infer<typeof Upstream>;
+
 /** The file that `ENGINES_FILE` names. */
 export const EnginesFile = z
   .object({
-    upstreams: z.record(
-      z.string(),
-      z.object({
-        kind: z.literal('openai', { error: 'only "openai" upstreams are supported' }),
-        baseUrl: z.url({ protocol: /^https?$/ }),
-        apiKeyEnv: z.string().optional(),
-        apiKeyFile: z.string().optional(),
-        concurrency: z.number().int().positive().optional(),
-      }),
-    ),
+    upstreams: z.record(z.string(), Upstream),
     engines: z.array(Engine.extend({ upstreams: Engine.shape.upstreams.unwrap().min(1) })).min(1),
   })
   .superRefine((file, ctx) => {
@@ -100,10 +119,15 @@ export const Model = z
     object: z.literal('model'),
     created: z.number().int(),
     owned_by: z.string(),
+    aliases: z.array(z.string()).describe('Other ids that mean the same engine.'),
     context_length: z.number().int(),
     max_completion_tokens: z.number().int().optional(),
-    pricing: z.object({ prompt: z.string(), completion: z.string() }).describe('USD per token, as decimal text.'),
-    offline: z.boolean().describe('True when the offline engine answers, because no upstream is configured.'),
+    pricing: z.object({ prompt: z.string(), completion: z.string(), input_cache_read: z.string() }).describe('USD per token, as decimal text.'),
+    input_modalities: z.array(z.enum(['text', 'image'])),
+    output_modalities: z.array(z.literal('text')),
+    limits: Limits.describe('Bounds of one run; what is absent has a default, or no bound.'),
+    status: z.enum(['live', 'offline']).describe('`offline` when the offline engine answers, because no upstream is configured.'),
+    offline: z.boolean().describe('The same as a boolean.'),
   })
   .meta({ id: 'Model' });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { InputContent, InputImages, RunContent } from './content.ts';
 import { SealedTool, Tool } from './tool.ts';
 
 /** Every state of a run on the wire; the last four are terminal. */
@@ -20,8 +21,8 @@ const RunInput = z.object({
   tools: z.array(Tool).max(128).default([]),
   answerFormat: JsonObject.optional().describe('JSON Schema of the answer.'),
   metadata: JsonObject.nullish().describe('Comes back in the webhook.'),
-  content: notHere('engine that takes content blocks'),
-  images: notHere('engine that takes images'),
+  content: InputContent.nullish().describe('Text and images besides the instructions; images for engines that take them.'),
+  images: InputImages.nullish().describe('Images as URLs or `data:` URIs; the same as image blocks at the end of `content`.'),
   skills: notHere('skills'),
   agentId: notHere('agents'),
   resources: notHere('resources'),
@@ -47,6 +48,7 @@ export type CreateRun = z.infer<typeof CreateRun>;
 export const RunRequest = z
   .object({
     instructions: z.string(),
+    content: z.array(RunContent).optional(),
     tools: z.array(SealedTool),
     answerFormat: JsonObject.optional(),
     maxStepTokens: z.number().int().optional(),
