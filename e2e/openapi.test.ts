@@ -33,6 +33,8 @@ describe.each(shapes)('%s describes itself', (shape) => {
       'GET /v1/runs': expect.stringMatching(/^200 .*(default|4\d\d)/),
       'GET /v1/runs/{runId}': expect.stringMatching(/^200 .*(default|4\d\d)/),
       'POST /v1/runs/{runId}/cancel': expect.stringMatching(/^200 .*(default|4\d\d)/),
+      'GET /v1/tools': expect.stringMatching(/^200 .*(default|4\d\d)/),
+      'POST /v1/tools': expect.stringMatching(/^201 .*(default|4\d\d)/),
       'GET /v1/models': expect.stringMatching(/^200 .*(default|4\d\d)/),
       'GET /v1/usage': expect.stringMatching(/^200 .*(default|4\d\d)/),
     });

@@ -77,23 +77,28 @@ describe.each(shapes)('what is secret in %s', (shape) => {
 
   test('stands in no table, no topic and no log in the clear, and reaches the tool that it is meant for', async () => {
     const secret = (name: string) => `canary-${name}-${randomUUID()}`;
-    const [header, fallback, token, run] = [secret('header'), secret('default'), secret('token'), randomUUID()];
+    const [header, fallback, token, saved, run] = [secret('header'), secret('default'), secret('token'), secret('saved'), randomUUID()];
     const more = { headers: { 'x-secret': header }, defaults: { password: fallback } };
+    const kept = functionTool(`kept-${run}`, `${on.endpoint.url}/tool/text/kept/${run}`, { headers: { 'x-secret': saved }, defaults: { password: saved } });
+    expect((await on.api.call('POST', '/v1/tools', { body: kept, headers: { 'idempotency-key': run } })).status).toBe(201);
+    expect((await on.api.call('POST', `/v1/tools/${kept.name}/test`, { body: {} })).status).toBe(200);
     const tools = [
       functionTool('text', `${on.endpoint.url}/tool/text/${run}`, more),
       functionTool('broken', `${on.endpoint.url}/tool/status/500?run=${run}`, more),
       functionTool('unreachable', 'http://127.0.0.1:9/', more),
+      { type: 'platform', id: kept.name },
       { type: 'mcp', url: 'http://127.0.0.1:9/mcp', auth: { type: 'bearer', token } },
     ];
-    const ended = await on.completed({ run, tools: 1, parallel: 3 }, { input: { tools }, output: { callbackUrl: `${on.endpoint.url}/hook/${run}` } });
+    const ended = await on.completed({ run, tools: 1, parallel: 4 }, { input: { tools }, output: { callbackUrl: `${on.endpoint.url}/hook/${run}` } });
     expect(ended.status).toBe('succeeded');
     await on.arrival(`/hook/${run}`, ended.runId);
     const [call] = on.endpoint.requests({ prefix: `/tool/text/${run}` });
     expect([call?.headers['x-secret'], call?.body]).toEqual([header, expect.stringContaining(fallback)]);
+    expect(on.endpoint.requests({ prefix: `/tool/text/kept/${run}` }).map(({ headers }) => headers['x-secret'])).toEqual([saved, saved]);
 
     const places = [...(await tables(on.product)), ...(await topics(on.product)), ...logs(on.product)];
     expect(places.filter(({ text }) => text.includes(ended.runId)).length).toBeGreaterThan(3);
-    const secrets = { header, fallback, token, apiKey: on.api.key, adminToken: on.product.adminToken, upstream: 'upstream-key' };
+    const secrets = { header, fallback, token, saved, apiKey: on.api.key, adminToken: on.product.adminToken, upstream: 'upstream-key' };
     const found = Object.entries(secrets).flatMap(([name, value]) => places.filter(({ text }) => text.includes(value)).map((place) => `${name} in ${place.name}`));
     expect(found).toEqual([]);
   });

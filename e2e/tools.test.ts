@@ -44,14 +44,27 @@ describe.each(shapes)('a run with tools in %s', (shape) => {
     },
   );
 
-  test.each(['web_search', 'webpage_understanding', 'parallel_search', 'exa_search', 'page_reader', 'calculator'])(
-    'takes the platform tool %s and tells the model that it is not available', async (id) => {
+  test.each(['web_search', 'parallel_search', 'exa_search', 'google_search', 'find_similar'])(
+    'takes the search tool %s and, without a provider for it, tells the model that it is not available', async (id) => {
       const run = randomUUID();
       const ended = await on.completed({ run, tools: 1, tool: id }, { input: { tools: [{ type: 'platform', id }] } });
-      expect(ended.status).toBe('succeeded');
+      expect(ended).toMatchObject({ status: 'succeeded', usage: { toolCalls: { [id]: 1 } } });
       expect(told(run)).toEqual([expect.stringMatching(/not.available/i)]);
     },
   );
+
+  test.each([
+    ['calculator', { expression: '6 * 7' }, /"42"/],
+    ['page_reader', { url: '/tool/text' }, /plain words/],
+    ['webpage_understanding', { url: '/tool/status/404' }, /status 404/],
+    ['exa_crawl', { url: 'http://169.254.169.254/' }, /address_blocked/],
+  ])('calls the built-in %s with its options %j', async (id, options, words) => {
+    const run = randomUUID();
+    const given = Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value.startsWith('/') ? `${on.endpoint.url}${value}` : value]));
+    const ended = await on.completed({ run, tools: 1, tool: id }, { input: { tools: [{ type: 'platform', id, options: given }] } });
+    expect(ended.status).toBe('succeeded');
+    expect(told(run)).toEqual([expect.stringMatching(words)]);
+  });
 
   test('sends one call again under its key when the tool’s connection breaks, and not at all when it must never be repeated', async () => {
     const run = randomUUID();

@@ -1,4 +1,4 @@
-import { type SealedTool } from '@nightshift/contracts';
+import { PLATFORM_TOOL_SPECS, platformParameters, platformToolOf, type SealedTool } from '@nightshift/contracts';
 import { assertNever, visibleParameters } from '@nightshift/std';
 import type { ModelTool } from './model.ts';
 
@@ -24,10 +24,17 @@ function offersOf(tool: SealedTool): ModelTool[] {
     case 'function':
       return [{ name: tool.name, ...(tool.description !== undefined && { description: tool.description }), parameters: visibleParameters(tool.parameters, tool.hidden) }];
     case 'platform':
-      return [{ name: tool.id, description: `Platform tool ${tool.id}.`, parameters: ANYTHING }];
+      return [platformOffer(tool)];
     case 'mcp':
       return (tool.allowedTools ?? []).filter((name) => name !== '*').map((name) => ({ name, description: `Tool ${name} of an MCP server.`, parameters: ANYTHING }));
     default:
       return assertNever(tool);
   }
+}
+
+/** A built-in tool under the id that the run gives it, without the parameters that its options set. */
+function platformOffer({ id, options }: Extract<SealedTool, { type: 'platform' }>): ModelTool {
+  const builtIn = platformToolOf(id);
+  if (builtIn === undefined) return { name: id, description: `Platform tool ${id}.`, parameters: ANYTHING };
+  return { name: id, description: PLATFORM_TOOL_SPECS[builtIn].description, parameters: visibleParameters(platformParameters(builtIn), Object.keys(options ?? {})) };
 }

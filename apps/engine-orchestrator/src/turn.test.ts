@@ -92,12 +92,12 @@ describe('tool calls', () => {
   });
 
   test('become commands side by side, each with an id of its own', () => {
-    const end = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }, { name: 'store', arguments: '' }, { name: 'web_search', arguments: '{"q":"x"}' }));
+    const end = after(sessionOf(), calls({ name: 'lookup', arguments: '{"q":1}' }, { name: 'store', arguments: '' }, { name: 'web_search', arguments: '{"query":"x"}' }));
     expect(end.outcome).toBeUndefined();
     expect(end.commands).toEqual([
       { callId: 'call_0', tool: tool('lookup'), arguments: { q: 1 } },
       { callId: 'call_1', tool: tool('store'), arguments: {} },
-      { callId: 'call_2', tool: { type: 'platform', id: 'web_search' }, arguments: { q: 'x' } },
+      { callId: 'call_2', tool: { type: 'platform', id: 'web_search' }, arguments: { query: 'x' } },
     ]);
     expect(end.entry.calls.map(({ callId, modelCallId, name }) => [callId, modelCallId, name])).toEqual([['call_0', 'c0', 'lookup'], ['call_1', 'c1', 'store'], ['call_2', 'c2', 'web_search']]);
     expect(end.usage.toolCalls).toEqual({ lookup: 1, store: 1, web_search: 1 });

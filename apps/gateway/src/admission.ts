@@ -14,8 +14,8 @@ export interface Envelope {
   readonly idempotency: { readonly route: string; readonly key: string; readonly bodyHash: string } | undefined;
 }
 
-/** A request as runs takes it: text made storable, credentials sealed for the executor alone. */
-export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealPublicKey: string): InternalCreateRun {
+/** A request as runs takes it: text made storable, credentials sealed for the executor alone. `saved` holds the saved tools by the id that the request uses; the run keeps them as they are now. */
+export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealPublicKey: string, saved: ReadonlyMap<string, SealedTool> = new Map()): InternalCreateRun {
   const { input, output, options } = body;
   return {
     runId: envelope.runId,
@@ -26,7 +26,7 @@ export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealP
     request: cleanJson({
       instructions: input.instructions,
       ...contentOf(input),
-      tools: input.tools.map((tool) => sealTool(tool, sealPublicKey, caller.orgId)),
+      tools: input.tools.map((tool) => (tool.type === 'platform' ? saved.get(tool.id) : undefined) ?? sealTool(tool, sealPublicKey, caller.orgId)),
       ...(input.answerFormat && { answerFormat: input.answerFormat }),
       ...(options?.max_step_tokens !== undefined && { maxStepTokens: options.max_step_tokens }),
       ...(caller.egressAllow.length > 0 && { egressAllow: [...caller.egressAllow] }),
@@ -51,7 +51,8 @@ export function hasImages({ input: { content, images } }: CreateRun): boolean {
   return (images ?? []).length > 0 || (content ?? []).some(({ type }) => type === 'image');
 }
 
-function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {
+/** A tool as it is stored and sent. */
+export function sealTool(tool: Tool, publicKey: string, orgId: string): SealedTool {
   if (tool.type === 'platform') return { type: 'platform', id: tool.id, ...(tool.options && { options: tool.options }) };
   if (tool.type === 'mcp') {
     const { auth, headers } = tool;

@@ -17,6 +17,8 @@ import { OrgStore } from './org.store.ts';
 import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
+import { ToolsClient } from './tools.client.ts';
+import { ToolsController } from './tools.controller.ts';
 import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
 
 const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-dispatcher', 'billing'] as const;
@@ -40,11 +42,12 @@ export class AppModule {
     });
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
         { provide: RunsClient, useValue: new RunsClient(around.client('runs')) },
+        { provide: ToolsClient, useValue: new ToolsClient(around.client('tool-executor')) },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },
         { provide: CONSUMER_CLIENTS, useValue: clients },

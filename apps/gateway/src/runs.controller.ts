@@ -11,6 +11,7 @@ import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 import { RunsClient } from './runs.client.ts';
 import { Settings } from './settings.ts';
+import { ToolsClient } from './tools.client.ts';
 
 /** Runs, for clients. */
 @ApiTags('Runs')
@@ -20,6 +21,7 @@ import { Settings } from './settings.ts';
 export class RunsController {
   constructor(
     @Inject(RunsClient) private readonly runs: RunsClient,
+    @Inject(ToolsClient) private readonly tools: ToolsClient,
     @Inject(Settings) private readonly settings: Settings,
   ) {}
 
@@ -32,7 +34,8 @@ export class RunsController {
     this.#check(body, caller);
     const { traceparent, headers, rawBody } = request;
     const envelope = { runId: newId('run'), traceparent, answerEncoding: encodingOf(headers['x-answer-encoding']), idempotency: idempotencyOf(headers['idempotency-key'], '/v1/runs', rawBody) };
-    const { runId, replayed } = await this.runs.create(admit(body, { ...caller, pool: this.settings.onePool ?? caller.pool }, envelope, this.settings.sealPublicKey));
+    const saved = await this.tools.resolve(body.input.tools, caller.orgId);
+    const { runId, replayed } = await this.runs.create(admit(body, { ...caller, pool: this.settings.onePool ?? caller.pool }, envelope, this.settings.sealPublicKey, saved));
     request.notes.runId = runId;
     if (replayed) reply.header('idempotency-replayed', 'true');
     if (hasReasoningFormat(request.body)) reply.header('warning', '299 - "input.reasoningFormat is ignored"');

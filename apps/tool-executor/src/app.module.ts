@@ -7,8 +7,14 @@ import { CallConsumer, ENGINE_CLIENT } from './call.consumer.ts';
 import { CallLoop } from './call.loop.ts';
 import { CallStore } from './call.store.ts';
 import { CallsController } from './calls.controller.ts';
-import type { ToolEnvironment } from './config.ts';
+import { searchProviders, type ToolEnvironment } from './config.ts';
+import { Documents } from './documents.client.ts';
 import { Outbound } from './outbound.client.ts';
+import { PlatformTools } from './platform.tool.ts';
+import { SearchClient } from './search.client.ts';
+import { SavedToolStore } from './saved-tool.store.ts';
+import { ToolTester } from './tool-tester.client.ts';
+import { ToolsController } from './tools.controller.ts';
 
 /** Executes tool calls; the only process that opens tool credentials. */
 @Module({})
@@ -16,21 +22,31 @@ export class AppModule {
   static of(environment: ToolEnvironment, around: Surroundings, parts: Parts): DynamicModule {
     const { db, relay, onStart } = parts;
     const { log, hints, pool, shutdown } = around;
-    const { CALL_SLOTS: slots, TOOL_HOST_CONCURRENCY: laneMax, WORK_LEASE_MS: leaseMs } = environment;
+    const { CALL_SLOTS: slots, TOOL_HOST_CONCURRENCY: laneMax, WORK_LEASE_MS: leaseMs, SEAL_PRIVATE_KEY: sealPrivateKey } = environment;
     const calls = new CallStore(db, relay, { leaseMs, laneMax });
     const egress = createEgress({ allow: environment.EGRESS_ALLOW });
-    const loop = new CallLoop({ db, calls, kit: { outbound: new Outbound(egress), sealPrivateKey: environment.SEAL_PRIVATE_KEY }, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
+    const documents = new Documents();
+    // Addresses that the operator has configured are the operator's own.
+    const operatorEgress = createEgress({ allow: ['0.0.0.0/0', '::/0'] });
+    const platform = new PlatformTools(egress, documents, new SearchClient(searchProviders(environment), operatorEgress));
+    const saved = new SavedToolStore(db, sealPrivateKey);
+    const loop = new CallLoop({ db, calls, kit: { outbound: new Outbound(egress), platform, sealPrivateKey }, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
     onStart(() => loop.start());
     onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
+    onStart(() => retention(around, 'idempotency keys of tools', () => saved.forgetKeys(1000)));
     shutdown.add('refuse', 'tool calls', () => loop.refuse());
     shutdown.add('drain', 'tool calls', (hurry) => loop.drain(hurry));
-    shutdown.add('close', 'egress', () => egress.close());
+    shutdown.add('close', 'egress', async () => void (await Promise.all([egress.close(), operatorEgress.close()])));
+    shutdown.add('close', 'documents', () => documents.close());
     return {
       module: AppModule,
-      controllers: [HealthController, CallsController, CallConsumer, DeadLettersController],
+      controllers: [HealthController, CallsController, ToolsController, CallConsumer, DeadLettersController],
       providers: [
         { provide: CallStore, useValue: calls },
         { provide: CallLoop, useValue: loop },
+        { provide: PlatformTools, useValue: platform },
+        { provide: SavedToolStore, useValue: saved },
+        { provide: ToolTester, useValue: new ToolTester({ saved, platform, egress, sealPrivateKey }) },
         { provide: ENGINE_CLIENT, useValue: around.client('engine-orchestrator') },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },

@@ -6,10 +6,12 @@ import { type Call, failed, laneOf, toolName } from './call.ts';
 import { openCredentials } from './credentials.ts';
 import { callFunction } from './function.tool.ts';
 import type { Outbound } from './outbound.client.ts';
+import type { PlatformTools } from './platform.tool.ts';
 
 /** What calls are made with. */
 export interface CallKit {
   readonly outbound: Outbound;
+  readonly platform: PlatformTools;
   readonly sealPrivateKey: string;
 }
 
@@ -22,7 +24,7 @@ export function makeCall(kit: CallKit, call: Call, held: Held): Promise<ToolResu
       case 'function':
         return functionCall(kit, call, tool, { traceparent, signal: held.signal });
       case 'platform':
-        return failed('not_available', `The platform tool "${tool.id}" is not available on this server.`);
+        return kit.platform.call({ tool, arguments: call.arguments, orgId: call.orgId, signal: held.signal, allow: call.egressAllow });
       case 'mcp':
         return failed('not_available', 'MCP tools are not available on this server.');
       default:

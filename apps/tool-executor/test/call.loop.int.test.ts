@@ -93,7 +93,23 @@ describe('a call', () => {
     expect(await Promise.all(calls.map(async ({ id }) => ((await ended(id)) as { errorCode?: string }).errorCode))).toEqual(['http_status', 'timeout', 'address_blocked']);
   });
 
-  test.each<[string, SealedTool]>([['platform', { type: 'platform', id: 'web_search' }], ['mcp', { type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read'] }]])('of a %s tool says that there is none', async (_, given) => {
+  test('of a built-in tool is made in this process, and its options win over the model’s arguments', async () => {
+    const calls = [
+      newCall(url('echo'), { tool: { type: 'platform', id: 'calculator' }, arguments: { expression: '6 * 7' } }),
+      newCall(url('echo'), { tool: { type: 'platform', id: 'calculator', options: { expression: '1 + 1' } }, arguments: { expression: '6 * 7' } }),
+    ];
+    await on.executor().begin(calls);
+    expect(await Promise.all(calls.map(({ id }) => ended(id)))).toMatchObject([{ isError: false, content: { result: '42' } }, { isError: false, content: { result: '2' } }]);
+    expect(calls.flatMap(({ id }) => requestsOf(id))).toEqual([]);
+  });
+
+  test('of a built-in tool with wrong arguments says what is wrong with them', async () => {
+    const call = newCall(url('echo'), { tool: { type: 'platform', id: 'page_reader' }, arguments: {} });
+    await on.executor().begin([call]);
+    expect(await ended(call.id)).toMatchObject({ isError: true, errorCode: 'invalid_arguments', content: { message: expect.stringContaining('url') } });
+  });
+
+  test.each<[string, SealedTool]>([['search', { type: 'platform', id: 'web_search' }], ['mcp', { type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read'] }]])('of a %s tool says that there is none', async (_, given) => {
     const call = newCall(url('echo'), { tool: given });
     await on.executor().begin([call]);
     expect(await ended(call.id)).toMatchObject({ isError: true, errorCode: 'not_available' });

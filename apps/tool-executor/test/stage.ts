@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OutgoingEvent, SealedFunctionTool, ToolResult } from '@nightshift/contracts';
 import { createEgress, InternalClient } from '@nightshift/http';
@@ -12,10 +12,13 @@ import { laneOf } from '../src/call.ts';
 import { CallConsumer } from '../src/call.consumer.ts';
 import { CallLoop } from '../src/call.loop.ts';
 import { CallStore, type NewCall } from '../src/call.store.ts';
+import { Documents } from '../src/documents.client.ts';
 import { Outbound } from '../src/outbound.client.ts';
+import { PlatformTools } from '../src/platform.tool.ts';
+import { SearchClient } from '../src/search.client.ts';
 
 const folder = new URL('../prisma/migrations/', import.meta.url);
-const migration = readFileSync(new URL('0001_init/migration.sql', folder));
+const migrations = readdirSync(folder, { recursive: true }).map(String).filter((path) => path.endsWith('.sql')).sort();
 const log = createLog({ level: 'silent', format: 'json' });
 
 export const LEASE_MS = 5000;
@@ -37,11 +40,17 @@ export interface CallRow {
   result: ToolResult | null;
 }
 
+/** A database with the executor's schema. */
+export async function toolsDatabase() {
+  const hash = createHash('sha256');
+  for (const path of migrations) hash.update(path).update(readFileSync(new URL(path, folder)));
+  const database = await testDatabase({ template: `tools ${hash.digest('hex')}`, migrate: async (url) => void (await migrate({ url, schema: 'tools', folder: fileURLToPath(folder) })) });
+  return { database, db: connect({ url: database.url, max: 8, name: 'test', onError: (err) => console.error(err) }) };
+}
+
 /** Tool calls in a database of their own, and the executors that a test runs on it. */
 export async function callStage() {
-  const template = `tools ${createHash('sha256').update(migration).digest('hex')}`;
-  const database = await testDatabase({ template, migrate: async (url) => void (await migrate({ url, schema: 'tools', folder: fileURLToPath(folder) })) });
-  const db = connect({ url: database.url, max: 8, name: 'test', onError: (err) => console.error(err) });
+  const { database, db } = await toolsDatabase();
   const published: Omit<OutgoingEvent, 'ref'>[] = [];
   const asked: string[] = [];
   const answers: Record<string, unknown> = {};
@@ -53,8 +62,9 @@ export async function callStage() {
     const relay = new Relay({ db: on, schema: 'tools', publish: async (event) => void published.push(event), onTrouble: (err) => console.error(err), giveUp: () => Promise.resolve(false) });
     const calls = new CallStore(on, relay, { leaseMs: LEASE_MS, laneMax });
     const egress = createEgress({ allow: ['127.0.0.0/8'] });
+    const platform = new PlatformTools(egress, new Documents(), new SearchClient([], egress));
     const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-    const loop = new CallLoop({ db: on, calls, kit: { outbound: new Outbound(egress), sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax, leaseMs: LEASE_MS, observer, log });
+    const loop = new CallLoop({ db: on, calls, kit: { outbound: new Outbound(egress), platform, sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax, leaseMs: LEASE_MS, observer, log });
     const client = new InternalClient(({ path }) => {
       asked.push(path);
       return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });

@@ -115,8 +115,14 @@ describe('another tool', () => {
     expect(Tool.parse({ type: 'platform', id, options: null })).toMatchObject({ type: 'platform', id });
   });
 
-  test.each(['unheard', 'constructor', ''])('of the platform is refused, with those that there are: "%s"', (id) => {
-    expect(Tool.safeParse({ type: 'platform', id }).error?.issues).toMatchObject([{ path: ['id'], message: expect.stringContaining('web_search') }]);
+  test('of the platform may be one that was saved, which admission looks up', () => {
+    expect(Tool.parse({ type: 'platform', id: 'my_tool' })).toEqual({ type: 'platform', id: 'my_tool' });
+    expect(Tool.safeParse({ type: 'platform', id: 'x'.repeat(129) }).error?.issues).toMatchObject([{ path: ['id'] }]);
+  });
+
+  test('of the platform may have its id for a type, as in the first generation', () => {
+    expect(Tool.parse({ type: 'web_search' })).toEqual({ type: 'platform', id: 'web_search' });
+    expect(Tool.safeParse({ type: 'toString' }).success).toBe(false);
   });
 
   test('of an MCP server may name it in each of the historical ways', () => {

@@ -38,6 +38,8 @@ export interface EgressRequest {
 }
 
 export interface EgressResponse {
+  /** Who answered, after the redirects. */
+  readonly url: string;
   readonly status: number;
   readonly headers: Record<string, string | string[]>;
   readonly body: Buffer;
@@ -132,7 +134,7 @@ export function createEgress(options: EgressOptions): Egress {
       for (let followed = 0; ; followed += 1) {
         const raw = await send(hop, ranges, wanted.responseBytesMax, watch, followed === 0);
         const next = wanted.redirects ? nextHop(hop, raw) : null;
-        if (next === null) return await finish(raw, wanted.responseBytesMax, startedAt);
+        if (next === null) return await finish(hop.url, raw, wanted.responseBytesMax, startedAt);
         if (followed >= (wanted.redirects ?? 0)) throw new EgressError('too_many_redirects', `${hop.url.hostname} redirects too often`);
         hop = next;
       }
@@ -177,11 +179,12 @@ function rangeCache(own: readonly string[]): (further: readonly string[] | undef
   };
 }
 
-async function finish(raw: RawResponse, bytesMax: number, startedAt: number): Promise<EgressResponse> {
+async function finish(url: URL, raw: RawResponse, bytesMax: number, startedAt: number): Promise<EgressResponse> {
   const { body, truncated } = await decodeBody(raw, bytesMax);
   const length = Number(raw.headers['content-length'] ?? Number.NaN);
   const announced = raw.headers['content-encoding'] === undefined && Number.isSafeInteger(length) ? length : null;
   return {
+    url: url.href,
     status: raw.status,
     headers: raw.headers,
     body,

@@ -5,5 +5,5 @@ export { type IdPrefix, newId, randomHex } from './id.ts';
 export { mapLimited } from './map-limited.ts';
 export { must } from './must.ts';
 export { retryAfterMs } from './retry-after.ts';
-export { generateSealKeyPair, isSealed, seal, type SealKeyPair, unseal, UnsealError } from './seal.ts';
+export { generateSealKeyPair, isSealed, seal, type SealKeyPair, sealPublicKeyOf, unseal, UnsealError } from './seal.ts';
 export { type ParametersSchema, visibleParameters } from './visible-parameters.ts';

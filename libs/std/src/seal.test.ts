@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { generateSealKeyPair, isSealed, seal, unseal, UnsealError } from './seal.ts';
+import { generateSealKeyPair, isSealed, seal, sealPublicKeyOf, unseal, UnsealError } from './seal.ts';
 
 const pair = generateSealKeyPair();
 
@@ -46,6 +46,11 @@ describe('a sealed text', () => {
     expect(new Set(sealed.map((text) => text.slice(0, 50))).size).toBeGreaterThan(2);
     expect(sealed.map((text) => unseal(text, pair.privateKey, 'o'))).toEqual(sealed.map((_, i) => String(i)));
   });
+});
+
+test('the public half of a key follows from the private one', () => {
+  expect(sealPublicKeyOf(pair.privateKey)).toBe(pair.publicKey);
+  expect(unseal(seal('x', sealPublicKeyOf(pair.privateKey), 'o'), pair.privateKey, 'o')).toBe('x');
 });
 
 test('a key is 32 bytes of base64, and every pair is new', () => {

@@ -37,6 +37,11 @@ export function generateSealKeyPair(): SealKeyPair {
   return { publicKey: Buffer.from(x ?? '', 'base64url').toString('base64'), privateKey: Buffer.from(d ?? '', 'base64url').toString('base64') };
 }
 
+/** The public half of a private one. Throws if that is not 32 bytes of base64. */
+export function sealPublicKeyOf(privateKey: string): string {
+  return rawPublicKey(ownKey(privateKey)).toString('base64');
+}
+
 /**
  * Seals a text so that only the holder of the private half can open it, and only with the same `context` (for example the
  * organisation it belongs to). X25519, HKDF-SHA256, AES-256-GCM; 90 characters longer than the text's base64. Throws if the
@@ -88,12 +93,19 @@ function receiverKey(ephemeral: Buffer, privateKey: string): Buffer {
   const id = `${ephemeral.toString('base64url')} ${privateKey}`;
   let key = receiverKeys.get(id);
   if (key === undefined) {
-    const own = createPrivateKey({ key: Buffer.concat([privateDer, rawKey(privateKey)]), format: 'der', type: 'pkcs8' });
-    const receiver = Buffer.from(createPublicKey(own).export({ format: 'jwk' }).x ?? '', 'base64url');
-    key = deriveKey(diffieHellman({ privateKey: own, publicKey: publicKeyOf(ephemeral) }), ephemeral, receiver);
+    const own = ownKey(privateKey);
+    key = deriveKey(diffieHellman({ privateKey: own, publicKey: publicKeyOf(ephemeral) }), ephemeral, rawPublicKey(own));
     remember(receiverKeys, id, key);
   }
   return key;
+}
+
+function ownKey(privateKey: string): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([privateDer, rawKey(privateKey)]), format: 'der', type: 'pkcs8' });
+}
+
+function rawPublicKey(own: KeyObject): Buffer {
+  return Buffer.from(createPublicKey(own).export({ format: 'jwk' }).x ?? '', 'base64url');
 }
 
 function deriveKey(shared: Buffer, ephemeral: Buffer, receiver: Buffer): Buffer {

@@ -1,37 +1,15 @@
 import { z } from 'zod';
-
-/** Platform tools by the id clients use, with the id they stand for. Which of them are live, GET /v1/models does not say: calls tell. */
-export const PLATFORM_TOOLS: Readonly<Record<string, string>> = {
-  web_search: 'web_search',
-  parallel_search: 'web_search',
-  exa_search: 'web_search',
-  google_search: 'google_search',
-  fast_search: 'fast_search',
-  fresh_search: 'fresh_search',
-  deep_search: 'deep_search',
-  page_reader: 'page_reader',
-  webpage_understanding: 'page_reader',
-  exa_crawl: 'page_reader',
-  parallel_extract: 'page_reader',
-  find_similar: 'find_similar',
-  exa_find_similar: 'find_similar',
-  people_search: 'people_search',
-  company_search: 'company_search',
-  news_search: 'news_search',
-  tweet_search: 'tweet_search',
-  research_paper_search: 'research_paper_search',
-  calculator: 'calculator',
-};
+import { PLATFORM_TOOLS } from './platform-tool.ts';
 
 /** The longest a function tool may take, in seconds; larger numbers are read as milliseconds. */
 export const TOOL_TIMEOUT_SECONDS_MAX = 600;
 const TOOL_TIMEOUT_SECONDS_DEFAULT = 30;
 
-const Name = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1-64 letters, digits, _ or -');
+export const ToolName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1-64 letters, digits, _ or -');
 const JsonObject = z.record(z.string(), z.unknown());
 
-const FunctionFields = z.object({
-  name: Name,
+export const FunctionFields = z.object({
+  name: ToolName,
   description: z.string().max(8192).optional(),
   url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }),
   method: z.preprocess((v) => (typeof v === 'string' ? v.toUpperCase() : v), z.enum(['POST', 'GET'])).default('POST'),
@@ -43,21 +21,23 @@ const FunctionFields = z.object({
   retry: z.enum(['safe', 'never']).default('safe').describe('`never`: a call that may have taken effect is not repeated.'),
 });
 
-function readFunction(raw: unknown): unknown {
+/** Reads the historical spellings: a function nested under `function`, and a platform tool whose id is its type. */
+export function readTool(raw: unknown): unknown {
   if (typeof raw !== 'object' || raw === null) return raw;
   const { function: nested, ...flat } = raw as Record<string, unknown>;
+  if (typeof flat['type'] === 'string' && Object.hasOwn(PLATFORM_TOOLS, flat['type'])) return { ...flat, id: flat['type'], type: 'platform' };
   return typeof nested === 'object' && nested !== null ? { ...flat, ...nested, type: 'function' } : raw;
 }
 
 /** A tool served by the caller over HTTP; flat, or nested under `function`. */
 export const FunctionTool = FunctionFields.extend({ type: z.literal('function') }).meta({ id: 'FunctionTool' });
 
-/** A tool of this server, by id. */
+/** A tool of this server: a built-in one, or one that the organisation has saved. Whether there is one, admission says. */
 export const PlatformTool = z
   .object({
     type: z.literal('platform'),
-    id: z.string().refine((id) => Object.hasOwn(PLATFORM_TOOLS, id), { error: `unknown platform tool; known: ${Object.keys(PLATFORM_TOOLS).join(', ')}` }),
-    options: JsonObject.nullish(),
+    id: z.string().max(128).describe('The id of a built-in tool, or the id or name of a saved one.'),
+    options: JsonObject.nullish().describe('For built-in tools: arguments that the model neither sees nor sets.'),
   })
   .meta({ id: 'PlatformTool' });
 
@@ -79,7 +59,7 @@ export const McpTool = z
 /** One tool of a run. */
 export const Tool = z
   .preprocess(
-    readFunction,
+    readTool,
     z.discriminatedUnion('type', [PlatformTool, FunctionTool, McpTool], {
       error: (issue) => (issue.code === 'invalid_union' ? 'unknown tool type; must be one of platform, function, mcp' : undefined),
     }),

@@ -1,0 +1,55 @@
+import { AnyTool, AppError, type InternalSaveTool, type InternalTestTool, InternalToolSaved, InternalResolvedTools, type InternalUpdateTool, PLATFORM_TOOLS, platformToolOf, SavedTool, type SealedTool, type Tool, ToolList, ToolTest } from '@nightshift/contracts';
+import type { InternalClient } from '@nightshift/http';
+import { z } from 'zod';
+
+/** The owner of saved tools, on behalf of an organisation. */
+export class ToolsClient {
+  readonly #client: InternalClient;
+
+  constructor(client: InternalClient) {
+    this.#client = client;
+  }
+
+  save(tool: InternalSaveTool): Promise<InternalToolSaved> {
+    return this.#client.call({ method: 'POST', path: '/internal/tools', body: tool }, InternalToolSaved);
+  }
+
+  list(orgId: string): Promise<ToolList> {
+    return this.#client.call({ method: 'GET', path: pathOf('', orgId) }, ToolList);
+  }
+
+  get(id: string, orgId: string): Promise<AnyTool> {
+    return this.#client.call({ method: 'GET', path: pathOf(id, orgId) }, AnyTool);
+  }
+
+  update(id: string, update: InternalUpdateTool): Promise<SavedTool> {
+    return this.#client.call({ method: 'PATCH', path: pathOf(id, update.orgId), body: update }, SavedTool);
+  }
+
+  async remove(id: string, orgId: string): Promise<void> {
+    await this.#client.call({ method: 'DELETE', path: pathOf(id, orgId) }, z.unknown());
+  }
+
+  test(id: string, test: InternalTestTool): Promise<ToolTest> {
+    return this.#client.call({ method: 'POST', path: `/internal/tools/${encodeURIComponent(id)}/test`, body: test }, ToolTest);
+  }
+
+  /** The saved tools that a run names, by the id or name it uses. A run without any costs nothing; an unknown id is `invalid_request`. */
+  async resolve(tools: readonly Tool[], orgId: string): Promise<ReadonlyMap<string, SealedTool>> {
+    const ids = tools.flatMap((tool) => (tool.type === 'platform' && platformToolOf(tool.id) === undefined ? [tool.id] : []));
+    if (ids.length === 0) return new Map();
+    const found = await this.#client.call({ method: 'POST', path: '/internal/tools/resolve', body: { orgId, ids } }, InternalResolvedTools);
+    const known = new Map(Object.entries(found.tools));
+    const unknown = tools.flatMap((tool, index) => (tool.type === 'platform' && ids.includes(tool.id) && !known.has(tool.id) ? [[`input.tools.${index}.id`, problemOf(tool.id)] as const] : []));
+    if (unknown.length > 0) throw new AppError('invalid_request', { message: unknown.slice(0, 5).map(([field, problem]) => `${field}: ${problem}`).join('; '), details: { fields: Object.fromEntries(unknown) } });
+    return known;
+  }
+}
+
+function problemOf(id: string): string {
+  return `unknown tool ${JSON.stringify(id)}; it is neither the id or name of a saved tool nor one of ${Object.keys(PLATFORM_TOOLS).join(', ')}`;
+}
+
+function pathOf(id: string, orgId: string): string {
+  return `/internal/tools${id === '' ? '' : `/${encodeURIComponent(id)}`}?${new URLSearchParams({ orgId }).toString()}`;
+}

@@ -1,0 +1,54 @@
+import { extname } from 'node:path';
+import type { Document, Readable } from './document.ts';
+import { FairGate } from './fair-gate.ts';
+
+const TIMEOUT_MS = 10_000;
+const THREADS = 2;
+const MEMORY_MB = 512;
+const IDLE_MS = 30_000;
+
+/** A document that could not be read; the message is for the model. */
+export class UnreadableError extends Error {
+  override readonly name = 'UnreadableError';
+}
+
+type Pool = InstanceType<typeof import('tinypool').Tinypool>;
+
+/** Reads documents in threads, which begin with the first document; one that takes too long is ended. Organisations take turns. */
+export class Documents {
+  readonly #timeoutMs: number;
+  readonly #gate = new FairGate(THREADS);
+  #pool: Promise<Pool> | undefined;
+
+  constructor({ timeoutMs = TIMEOUT_MS } = {}) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** The text of a document. Rejects with UnreadableError, or with the reason of `signal`. */
+  async read(document: Document, orgId: string, signal: AbortSignal): Promise<Readable> {
+    const leave = await this.#gate.enter(orgId, signal);
+    const late = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      this.#pool ??= start();
+      const pool = await this.#pool;
+      return (await pool.run(document, { signal: AbortSignal.any([signal, late]) })) as Readable;
+    } catch (err) {
+      signal.throwIfAborted();
+      if (late.aborted) throw new UnreadableError('it takes too long to read', { cause: err });
+      throw new UnreadableError('it cannot be read as what it says it is', { cause: err });
+    } finally {
+      leave();
+    }
+  }
+
+  async close(): Promise<void> {
+    const pool = await this.#pool;
+    await pool?.destroy();
+  }
+}
+
+async function start(): Promise<Pool> {
+  const { Tinypool } = await import('tinypool');
+  const filename = new URL(`./page.thread${extname(import.meta.url)}`, import.meta.url).href;
+  return new Tinypool({ filename, runtime: 'worker_threads', minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS, resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB }, env: {} });
+}

@@ -1,0 +1,185 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createEgress, type Egress } from '@nightshift/http';
+import { Documents } from '../src/documents.client.ts';
+import { type PageCall, readPage } from '../src/page-reader.tool.ts';
+
+type Page = { body: string | Buffer; type?: string; status?: number; headers?: Record<string, string> };
+
+const sentence = 'The harbour of the old town was quiet that morning, and only two boats, both of them blue, had gone out. ';
+const article = `<!doctype html><html><head><title>Harbour news</title><style>p { color: red }</style></head><body>
+<nav><ul><li><a href="/">Home</a></li><li><a href="/login">Log in</a></li></ul></nav>
+<article><h1>Two boats</h1><p>${sentence.repeat(3)}</p><p>See <a href="/boats?x=1">the boats</a> and <a href="javascript:alert(1)">this</a>. ${sentence}</p>
+<h2>Figures</h2><table><tr><th>boat</th><th>fish</th></tr><tr><td>one</td><td>3 | 4</td></tr></table>
+<pre><code>x = 1</code></pre><p>${sentence.repeat(3)}</p></article>
+<script>document.write('scripted')</script><footer>All rights reserved</footer></body></html>`;
+
+const pages: Record<string, Page> = {
+  '/article': { body: article, type: 'text/html; charset=utf-8' },
+  '/moved': { body: '', status: 302, headers: { location: '/folder/article' } },
+  '/folder/article': { body: article.replaceAll('/boats?x=1', 'boats'), type: 'text/html' },
+  '/based': { body: article.replace('<head>', '<head><base href="/elsewhere/">').replaceAll('/boats?x=1', 'boats'), type: 'text/html' },
+  '/short': { body: '<title>Short</title><p>Just <b>this</b>.</p><script>no()</script>', type: 'text/html' },
+  '/latin': { body: Buffer.from('<html><body><p>caf\u00e9</p></body></html>', 'latin1'), type: 'text/html; charset=iso-8859-1' },
+  '/meta': { body: Buffer.from('<html><head><meta charset="windows-1252"></head><body><p>caf\u00e9</p></body></html>', 'latin1'), type: 'text/html' },
+  '/unheard-charset': { body: '<html><body><p>plain</p></body></html>', type: 'text/html; charset=unheard' },
+  '/zipped': { body: gzipSync(article), type: 'text/html', headers: { 'content-encoding': 'gzip' } },
+  '/text': { body: 'plain\u0000 words', type: 'text/plain' },
+  '/json': { body: '{"a":1}', type: 'application/json' },
+  '/long': { body: Array.from({ length: 9000 }, (_, i) => `line ${i} \u{1f600}`).join('\n'), type: 'text/plain' },
+  '/huge': { body: Buffer.alloc(9 * 1024 * 1024, 'x'), type: 'text/plain' },
+  '/pdf': { body: pdf('Quarterly harbour report'), type: 'application/pdf' },
+  '/pdf-in-disguise': { body: pdf('Quarterly harbour report'), type: 'application/octet-stream' },
+  '/broken-pdf': { body: '%PDF-1.7 nothing more', type: 'application/pdf' },
+  '/image': { body: Buffer.from([0x89, 0x50, 0x4e, 0x47]), type: 'image/png' },
+  '/gone': { body: 'gone', status: 410 },
+  '/inside': { body: '', status: 302, headers: { location: 'http://169.254.169.254/latest/meta-data' } },
+  '/nested': { body: `<html><body>${'<div>'.repeat(50_000)}deep`, type: 'text/html' },
+};
+
+/** A PDF of one page with one line of text. */
+function pdf(line: string): string {
+  const content = `BT /F1 24 Tf 72 720 Td (${line}) Tj ET`;
+  const objects = [
+    '<< /Type /Catalog /Pages 2 0 R >>',
+    '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
+    '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 5 0 R >> >> /Contents 4 0 R >>',
+    `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
+    '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>',
+    '<< /Title (Report) >>',
+  ];
+  let text = '%PDF-1.4\n';
+  const offsets = objects.map((object, index) => {
+    const at = text.length;
+    text += `${index + 1} 0 obj\n${object}\nendobj\n`;
+    return at;
+  });
+  const table = offsets.map((at) => `${String(at).padStart(10, '0')} 00000 n \n`).join('');
+  return `${text}xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${table}trailer\n<< /Size ${objects.length + 1} /Root 1 0 R /Info 6 0 R >>\nstartxref\n${text.length}\n%%EOF`;
+}
+
+const server = createServer((req, res: ServerResponse) => {
+  const page = pages[req.url ?? ''] ?? { body: 'no such page', status: 404 };
+  res.writeHead(page.status ?? 200, { ...(page.type !== undefined && { 'content-type': page.type }), ...page.headers }).end(page.body);
+});
+let origin: string;
+let egress: Egress;
+const documents = new Documents();
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  egress = createEgress({ allow: [] });
+});
+afterAll(async () => {
+  await documents.close();
+  await egress.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const read = (path: string, more: Partial<PageCall> = {}, by = documents) => readPage(egress, by, { url: `${origin}${path}`, orgId: 'org_1', signal: new AbortController().signal, allow: ['127.0.0.1/32'], ...more });
+const textOf = async (path: string): Promise<string> => ((await read(path)).content as { text: string }).text;
+
+describe('a web page is read', () => {
+  test('as Markdown, without what is around its article', async () => {
+    const { isError, content } = await read('/article');
+    expect([isError, content]).toEqual([false, { url: `${origin}/article`, title: 'Harbour news', text: expect.any(String) }]);
+    const { text } = content as { text: string };
+    expect(text).toContain(sentence.trim());
+    expect(text).toContain(`[the boats](${origin}/boats?x=1)`);
+    expect(text).toContain('## Figures');
+    expect(text).toContain('| boat | fish |\n| --- | --- |\n| one | 3 \\| 4 |');
+    expect(text).toContain('```\nx = 1\n```');
+    for (const word of ['scripted', 'Log in', 'color', 'javascript', 'All rights reserved']) expect(text).not.toContain(word);
+  });
+
+  test('where it has moved, with links that lead from there', async () => {
+    const { content } = await read('/moved');
+    expect(content).toMatchObject({ url: `${origin}/folder/article`, text: expect.stringContaining(`(${origin}/folder/boats)`) });
+    expect(await textOf('/based')).toContain(`(${origin}/elsewhere/boats)`);
+  });
+
+  test('whole, when it has no article', async () => {
+    expect(await read('/short')).toEqual({ isError: false, content: { url: `${origin}/short`, title: 'Short', text: 'Just **this**.' } });
+  });
+
+  test('in the encoding that it or its server names', async () => {
+    expect(await textOf('/latin')).toBe('caf\u00e9');
+    expect(await textOf('/meta')).toBe('caf\u00e9');
+    expect(await textOf('/unheard-charset')).toBe('plain');
+    expect(await textOf('/zipped')).toContain('Figures');
+  });
+
+  test('as it is, when it is text, but for what cannot be stored', async () => {
+    expect(await textOf('/text')).toBe('plain words');
+    expect(await textOf('/json')).toBe('{"a":1}');
+  });
+
+  test('as the text of a PDF with its title, whatever its server calls it', async () => {
+    for (const path of ['/pdf', '/pdf-in-disguise']) expect((await read(path)).content).toMatchObject({ title: 'Report', text: 'Quarterly harbour report' });
+  });
+
+  test('in parts that make the whole, without cutting a character', async () => {
+    const whole = String(pages['/long']?.body);
+    let text = '';
+    for (let start: number | undefined = 0; start !== undefined; ) {
+      const { content } = await read('/long', { start });
+      const part = content as { text: string; nextStart?: number };
+      expect(part.text.isWellFormed()).toBe(true);
+      text += part.text;
+      start = part.nextStart;
+    }
+    expect(text).toBe(whole);
+    expect((await read('/long', { start: 1e9 })).content).toMatchObject({ text: '' });
+  });
+
+  test('as far as the limit, and says so', async () => {
+    expect((await read('/huge')).content).toMatchObject({ truncated: expect.stringContaining('8388608') });
+  });
+});
+
+describe('the model is told', () => {
+  test.each([
+    ['/image', 'unreadable', /image\/png/],
+    ['/broken-pdf', 'unreadable', /cannot be read/],
+    ['/gone', 'http_status', /410/],
+    ['/nowhere', 'http_status', /404/],
+    ['/inside', 'address_blocked', /./],
+  ])('why %s cannot be read: %s', async (path, errorCode, message) => {
+    expect(await read(path)).toMatchObject({ isError: true, errorCode, content: { message: expect.stringMatching(message) } });
+  });
+
+  test.each([
+    ['ftp://example.com/', 'invalid_url'],
+    ['file:///etc/passwd', 'invalid_url'],
+    ['not a url', 'invalid_url'],
+    ['http://10.0.0.1/', 'address_blocked'],
+    ['http://[::1]/', 'address_blocked'],
+  ])('why %s is not fetched', async (url, errorCode) => {
+    expect(await read('', { url })).toMatchObject({ isError: true, errorCode });
+  });
+
+  test('that the organisation may not reach a private address', async () => {
+    expect(await read('/article', { allow: [] })).toMatchObject({ errorCode: 'address_blocked' });
+  });
+});
+
+describe('a page made to keep the reader busy', () => {
+  const hasty = new Documents({ timeoutMs: 5000 });
+  afterAll(() => hasty.close());
+
+  test('is given up after its time, and the next one is read', async () => {
+    expect(await read('/nested', {}, hasty)).toMatchObject({ isError: true, errorCode: 'unreadable', content: { message: expect.stringContaining('too long') } });
+    expect((await read('/short', {}, hasty)).isError).toBe(false);
+  });
+});
+
+test('a page that nobody waits for any more is given up with the reason', async () => {
+  const controller = new AbortController();
+  const pending = read('/nested', { signal: controller.signal });
+  controller.abort(new Error('canceled'));
+  await expect(pending).rejects.toThrow();
+});
