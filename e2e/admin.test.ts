@@ -2,11 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import type { Admin, ApiError } from './api.client.ts';
 import { adminOf, apiOf } from './api.client.ts';
 import { shapes } from './product.ts';
+import { functionTool, request } from './request.ts';
 import { stage } from './stage.ts';
 import { until } from './until.ts';
 
 type Org = { id: string; name: string; pool: string; limits: object; egressAllow: string[] };
-type Key = { id: string; key: string; prefix: string; name: string; scopes: string[] };
+type Key = { id: string; key: string; prefix: string; name: string; scopes: string[]; runLimits: object };
 
 /** A revoked or changed key may be remembered by a gateway for this long. */
 const cacheMs = 5000;
@@ -47,6 +48,15 @@ describe.each(shapes)('%s lets its operator', (shape) => {
     await until(async () => (await client.list()).status === 401, { timeoutMs: cacheMs, what: () => 'the revoked key to be refused' });
     expect((await client.list()).body.error.code).toBe('authentication_failed');
     expect((await apiOf(on.product.port, other.key).list()).status).toBe(200);
+  });
+
+  test('bound what a run of a key may do', async () => {
+    const { body: org } = await newOrg(on.admin, { name: 'Bounded' });
+    const { body: key } = await newKey(on.admin, org.id, { name: 'small', runLimits: { turns: 1 } });
+    expect(key.runLimits).toEqual({ turns: 1 });
+    const api = apiOf(on.product.port, key.key);
+    const { runId } = (await api.post(request({ tools: 2 }, { input: { tools: [functionTool('weather', `${on.endpoint.url}/tool/weather`)] } }))).body;
+    expect(await on.settled(runId, api)).toMatchObject({ status: 'failed', error: { code: 'turn_limit' } });
   });
 
   test('limit a key to reading', async () => {

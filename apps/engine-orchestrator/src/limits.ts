@@ -1,6 +1,6 @@
-import type { Engine, StepUsage } from '@nightshift/contracts';
+import type { Engine, RunLimits, StepUsage } from '@nightshift/contracts';
 import type { JournalCall, JournalEntry } from './session.ts';
-import { resultsOf } from './task-tree.ts';
+import { resultsOf, SUBTASK_DEPTH_MAX } from './task-tree.ts';
 
 /** A limit that a run has reached. */
 export interface Reached {
@@ -16,13 +16,21 @@ const RESULT_BYTES_MAX = 32 * 1024 * 1024;
 const FAILURES_TOLD = 2;
 const FAILURES_MAX = 5;
 
+const DEFAULTS: RunLimits = { turns: TURNS_MAX, parallelToolCalls: PARALLEL_CALLS_MAX, answerChars: ANSWER_CHARS_MAX, resultBytes: RESULT_BYTES_MAX, subtaskDepth: SUBTASK_DEPTH_MAX };
+
+/** An engine for a run that may do less than the engine allows. */
+export function limitedTo(engine: Engine, bounds: RunLimits = {}): Engine {
+  const lower = (Object.keys(bounds) as (keyof RunLimits)[]).map((name) => [name, Math.min(bounds[name] ?? Infinity, engine.limits[name] ?? DEFAULTS[name] ?? Infinity)] as const);
+  return lower.length === 0 ? engine : { ...engine, limits: { ...engine.limits, ...Object.fromEntries(lower) } };
+}
+
 /** The limit that makes a run's next turn its last: it has to answer with what it has. */
 export function reachedLimit({ step, usage }: { readonly step: number; readonly usage: StepUsage }, { limits }: Engine): Reached | undefined {
   const { turns = TURNS_MAX, toolCalls = Infinity, runInputTokens = Infinity, runOutputTokens = Infinity } = limits;
   if (step >= turns - 1) return { code: 'turn_limit', message: `The run used all of its ${turns} turns without an answer.` };
-  if (callCount(usage) >= toolCalls) return { code: 'tool_call_limit', message: `The run made the ${toolCalls} tool calls that its engine allows, and went on calling.` };
-  if (usage.inputTokens >= runInputTokens) return { code: 'input_token_limit', message: `The run used the ${runInputTokens} input tokens that its engine allows without an answer.` };
-  if (usage.outputTokens >= runOutputTokens) return { code: 'output_token_limit', message: `The run used the ${runOutputTokens} output tokens that its engine allows without an answer.` };
+  if (callCount(usage) >= toolCalls) return { code: 'tool_call_limit', message: `The run made the ${toolCalls} tool calls that it may make, and went on calling.` };
+  if (usage.inputTokens >= runInputTokens) return { code: 'input_token_limit', message: `The run used the ${runInputTokens} input tokens that it may use without an answer.` };
+  if (usage.outputTokens >= runOutputTokens) return { code: 'output_token_limit', message: `The run used the ${runOutputTokens} output tokens that it may use without an answer.` };
   return undefined;
 }
 
@@ -47,10 +55,10 @@ export function resultBytes({ limits }: Engine): number {
   return limits.resultBytes ?? RESULT_BYTES_MAX;
 }
 
-/** Whether an answer is larger than the engine allows. */
+/** Whether an answer is larger than it may be. */
 export function answerTooLarge(content: string, { limits }: Engine): Reached | undefined {
   const { answerChars = ANSWER_CHARS_MAX } = limits;
-  return content.length > answerChars ? { code: 'answer_too_large', message: `The answer has ${content.length} characters; the engine allows ${answerChars}.` } : undefined;
+  return content.length > answerChars ? { code: 'answer_too_large', message: `The answer has ${content.length} characters; the run may have ${answerChars}.` } : undefined;
 }
 
 /** How a call is told from others: the same tool with the same arguments. */

@@ -25,7 +25,8 @@ interface OpenList {
   since: number;
 }
 
-const DEPTH_MAX = 8;
+/** How deep subtasks are nested at most, where the engine says nothing else. */
+export const SUBTASK_DEPTH_MAX = 8;
 
 /** The tree of tasks that a journal tells, grown turn by turn. */
 export class TaskTree {
@@ -35,7 +36,7 @@ export class TaskTree {
   readonly #open: OpenList[] = [];
   readonly #concluded: Span[] = [];
 
-  constructor(names: OwnNames, depthMax = DEPTH_MAX) {
+  constructor(names: OwnNames, depthMax = SUBTASK_DEPTH_MAX) {
     this.#names = names;
     this.#depthMax = depthMax;
   }

@@ -6,6 +6,7 @@ import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
 import { backoffMs, jitterMs, newId } from '@nightshift/std';
 import type { Target } from './catalogue.ts';
 import { callEvents, startedEvent, turnEvents } from './engine-events.ts';
+import { limitedTo } from './limits.ts';
 import { ModelError } from './model-error.ts';
 import { promptOf } from './prompt.ts';
 import { checkDelayMs, contextOf, type JournalEntry, type Session, type TurnEntry } from './session.ts';
@@ -111,9 +112,10 @@ export class TurnLoop {
   /** One model turn, or undefined when the session was put back or is no longer ours. */
   async #turn(session: ClaimedSession, journal: readonly JournalEntry[], place: Place | undefined, held: Held): Promise<TurnEnd | undefined> {
     const { upstreams } = this.#options;
-    const engine = upstreams.engine(session.engine);
+    const listed = upstreams.engine(session.engine);
     if (session.attempts > ATTEMPTS_MAX) return giveUp(session, failure('worker_lost', `The run was given up after ${ATTEMPTS_MAX} workers were lost while making the same turn.`));
-    if (!engine) return giveUp(session, failure('engine_error', `The engine "${session.engine}" is no longer in the catalogue.`));
+    if (!listed) return giveUp(session, failure('engine_error', `The engine "${session.engine}" is no longer in the catalogue.`));
+    const engine = limitedTo(listed, session.request.limits);
     const startedAt = performance.now();
     const note = (outcome: string, facts: object): void => {
       const durationMs = Math.round(performance.now() - startedAt);

@@ -6,7 +6,7 @@ import { admit, encodingOf, type Envelope, hasImages, idempotencyOf } from './ad
 import type { Caller } from './api-key.ts';
 
 const pair = generateSealKeyPair();
-const caller: Caller = { keyId: 'key_1', orgId: 'org_1', pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['runs:write'], answerEncoding: 'string' };
+const caller: Caller = { keyId: 'key_1', orgId: 'org_1', pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['runs:write'], answerEncoding: 'string', runLimits: {} };
 const envelope: Envelope = { runId: 'run_1', traceparent: '00-trace', answerEncoding: undefined, idempotency: undefined };
 const lookup = { type: 'function', name: 'lookup', url: 'https://example.com/x' };
 const body = (input: object = {}, more: object = {}): CreateRun => CreateRun.parse({ engine: 'tim', input: { instructions: 'do it', ...input }, ...more });
@@ -26,6 +26,11 @@ describe('a request that is admitted', () => {
   test('carries what it asks for', () => {
     const run = admitted(body({ metadata: { a: 1 }, answerFormat: { type: 'object' } }, { output: { callbackUrl: 'https://example.com/hook', responseContent: 'answer_only' }, options: { timeout: 5, max_step_tokens: 300 } }));
     expect(run).toMatchObject({ timeoutMs: 5000, callbackUrl: 'https://example.com/hook', responseContent: 'answer_only', metadata: { a: 1 }, request: { maxStepTokens: 300, answerFormat: { type: 'object' } } });
+  });
+
+  test('is bound by the limits of its key', () => {
+    const request = admit(body(), { ...caller, runLimits: { turns: 3 } }, envelope, pair.publicKey).request;
+    expect(request).toMatchObject({ limits: { turns: 3 } });
   });
 
   test('keeps whether a tool wants its arguments in an envelope', () => {

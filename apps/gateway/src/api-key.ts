@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { AnswerEncoding, Scope } from '@nightshift/contracts';
+import type { AnswerEncoding, RunLimits, Scope } from '@nightshift/contracts';
 
 /** Who is calling, as a key proves it. */
 export interface Caller {
@@ -9,6 +9,7 @@ export interface Caller {
   readonly egressAllow: readonly string[];
   readonly scopes: readonly Scope[];
   readonly answerEncoding: AnswerEncoding;
+  readonly runLimits: RunLimits;
 }
 
 const PREFIX_CHARS = 12;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type ApiKey, AppError, type AnswerEncoding, type CreateKey, type Scope, ALL_SCOPES } from '@nightshift/contracts';
+import { type ApiKey, AppError, type AnswerEncoding, type CreateKey, type RunLimits, type Scope, ALL_SCOPES } from '@nightshift/contracts';
 import { newId } from '@nightshift/std';
 import { type Caller, hashOf, isSameHash, prefixOf } from './api-key.ts';
 import type { ApiKey as Row, Org, PrismaClient } from './generated/client.ts';
@@ -45,8 +45,8 @@ export class KeyStore {
   async create(orgId: string, input: CreateKey): Promise<ApiKey & { key: string }> {
     if (!(await this.#prisma.org.findUnique({ where: { id: orgId } }))) throw new AppError('not_found', { message: 'There is no such organisation.' });
     const key = `sk-ns-${randomBytes(24).toString('base64url')}`;
-    const { name, scopes, answerEncoding, expiresAt } = input;
-    const row = await this.#prisma.apiKey.create({ data: { id: newId('key'), orgId, name, prefix: prefixOf(key), hash: Uint8Array.from(hashOf(key)), scopes, answerEncoding, expiresAt: expiresAt === undefined ? null : new Date(expiresAt) } });
+    const { name, scopes, answerEncoding, expiresAt, runLimits } = input;
+    const row = await this.#prisma.apiKey.create({ data: { id: newId('key'), orgId, name, prefix: prefixOf(key), hash: Uint8Array.from(hashOf(key)), scopes, answerEncoding, runLimits, expiresAt: expiresAt === undefined ? null : new Date(expiresAt) } });
     return { ...viewOf(row), key };
   }
 
@@ -79,6 +79,7 @@ function callerOf(row: Row & { org: Org }): Caller {
     egressAllow: row.org.egressAllow as string[],
     scopes: row.scopes as Scope[],
     answerEncoding: row.answerEncoding as AnswerEncoding,
+    runLimits: row.runLimits as RunLimits,
   };
 }
 
@@ -90,6 +91,7 @@ function viewOf(row: Row): ApiKey {
     prefix: row.prefix,
     scopes: row.scopes as Scope[],
     answerEncoding: row.answerEncoding as AnswerEncoding,
+    runLimits: row.runLimits as RunLimits,
     createdAt: row.createdAt.toISOString(),
     ...(row.expiresAt && { expiresAt: row.expiresAt.toISOString() }),
     ...(row.revokedAt && { revokedAt: row.revokedAt.toISOString() }),

@@ -42,7 +42,7 @@ describe('the bootstrap key', () => {
     await Promise.all([store().bootstrap(KEY), store().bootstrap(KEY), store().bootstrap(KEY)]);
     await store().bootstrap(KEY);
     expect(await store().list(DEFAULT_ORG.id)).toHaveLength(1);
-    expect(await store().find(KEY)).toEqual({ keyId: expect.stringMatching(/^key_/), orgId: 'org_default', pool: 'shared', egressAllow: [], scopes: ['runs:read', 'runs:write', 'usage:read'], answerEncoding: 'object' });
+    expect(await store().find(KEY)).toEqual({ keyId: expect.stringMatching(/^key_/), orgId: 'org_default', pool: 'shared', egressAllow: [], scopes: ['runs:read', 'runs:write', 'usage:read'], answerEncoding: 'object', runLimits: {} });
   });
 
   test('stays revoked, also after the next start', async () => {
@@ -75,8 +75,8 @@ describe('a key', () => {
 
   test('proves its organisation, pool, ranges, scopes and encoding', async () => {
     const org = await newOrg();
-    const { id, key } = await store().create(org.id, input({ scopes: ['usage:read'] satisfies Scope[], answerEncoding: 'string' }));
-    expect(await store().find(key)).toEqual({ keyId: id, orgId: org.id, pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['usage:read'], answerEncoding: 'string' });
+    const { id, key } = await store().create(org.id, input({ scopes: ['usage:read'] satisfies Scope[], answerEncoding: 'string', runLimits: { turns: 3 } }));
+    expect(await store().find(key)).toEqual({ keyId: id, orgId: org.id, pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['usage:read'], answerEncoding: 'string', runLimits: { turns: 3 } });
   });
 
   test('is found by all of it, not by its beginning', async () => {

@@ -9,7 +9,7 @@ export { UsageRecorded } from './events/usage-recorded.ts';
 export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, Scope, UpdateOrg } from './http/admin.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
-export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, ModelList, ReasoningEffort, Upstream } from './http/engine.ts';
+export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, ModelList, ReasoningEffort, RunLimits, Upstream } from './http/engine.ts';
 export { ErrorBody } from './http/error.ts';
 export {
   CatchUpQuery,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RunLimits } from './engine.ts';
 import { AnswerEncoding } from './run.ts';
 
 const Cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a CIDR such as 10.20.0.0/16' });
@@ -35,6 +36,7 @@ export const CreateKey = z
     scopes: z.array(Scope).min(1).default([...ALL_SCOPES]),
     answerEncoding: AnswerEncoding.default('object'),
     expiresAt: z.iso.datetime({ offset: true }).optional(),
+    runLimits: RunLimits.default({}).describe('Bounds of each run of this key; they can only be lower than those of the engine.'),
   })
   .meta({ id: 'CreateKey' });
 export type CreateKey = z.infer<typeof CreateKey>;
@@ -50,6 +52,7 @@ export const ApiKey = z
     answerEncoding: AnswerEncoding,
     createdAt: z.iso.datetime(),
     expiresAt: z.iso.datetime().optional(),
+    runLimits: RunLimits,
     revokedAt: z.iso.datetime().optional(),
   })
   .meta({ id: 'ApiKey' });

@@ -3,10 +3,8 @@ import { z } from 'zod';
 /** USD per million tokens. */
 const Prices = z.object({ input: z.number().nonnegative(), cachedInput: z.number().nonnegative().optional(), output: z.number().nonnegative() });
 
-/** Bounds of one run on an engine; what is left out is bounded by the engine's own defaults, or not at all. */
-const Limits = z.object({
-  /** Tokens of one model request, the reply included. */
-  contextTokens: z.number().int().positive(),
+/** Bounds of one run; what is left out has its default, or no bound. */
+export const RunLimits = z.object({
   /** Tokens of one reply. */
   outputTokens: z.number().int().positive().optional(),
   /** Model turns of one run; default 100. */
@@ -24,6 +22,13 @@ const Limits = z.object({
   subtaskDepth: z.number().int().positive().optional(),
   /** Characters of the answer; default 1,048,576. */
   answerChars: z.number().int().positive().optional(),
+});
+export type RunLimits = z.infer<typeof RunLimits>;
+
+/** Bounds of one run on an engine. */
+const Limits = RunLimits.extend({
+  /** Tokens of one model request, the reply included. */
+  contextTokens: z.number().int().positive(),
   /** Of how many of the last concluded subtasks the model still sees the steps; default 1. */
   pruningBuffer: z.number().int().nonnegative().optional(),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RunLimits } from './engine.ts';
 import { InputContent, InputImages, RunContent } from './content.ts';
 import { SealedTool, Tool } from './tool.ts';
 
@@ -52,6 +53,7 @@ export const RunRequest = z
     tools: z.array(SealedTool),
     answerFormat: JsonObject.optional(),
     maxStepTokens: z.number().int().optional(),
+    limits: RunLimits.optional().describe('What the API key allows.'),
     egressAllow: z.array(z.string()).optional().describe('CIDRs that the organisation may reach besides the operator’s.'),
   })
   .meta({ id: 'RunRequest' });
