@@ -2,13 +2,15 @@ import { describe, expect, test } from '@jest/globals';
 import * as current from 'subconscious';
 import * as previous from 'subconscious-0.1.9';
 import type { PythonReport } from './clients/python.ts';
-import { drivePython } from './clients/python.ts';
+import { drivePython, havePython, PYTHON_VERSIONS } from './clients/python.ts';
 import { shapes } from './product.ts';
 import { functionTool, instructionsOf } from './request.ts';
 import { stage } from './stage.ts';
 
 const instructions = () => instructionsOf({ answer: 'It rains in Oslo.', tools: 1, delay: 300 });
 const slowInstructions = () => instructionsOf({ hang: 9 });
+
+havePython();
 
 describe.each(shapes)('released clients against %s', (shape) => {
   const on = stage(shape);
@@ -56,7 +58,7 @@ describe.each(shapes)('released clients against %s', (shape) => {
     });
   });
 
-  test.each(['1.0.0', '0.3.0'])('PyPI subconscious-sdk %s runs, gets, waits, cancels and gets structured errors', async (version) => {
+  test.each(PYTHON_VERSIONS)('PyPI subconscious-sdk %s runs, gets, waits, cancels and gets structured errors', async (version) => {
     const report: PythonReport = await drivePython(version, {
       baseUrl: `${on.api.base}/v1`, apiKey: on.api.key, instructions: instructions(), slowInstructions: slowInstructions(), tools: tools(),
     });

@@ -11,6 +11,9 @@ export type Script = {
   tool?: string;
   delay?: number;
   answer?: string;
+  /** What is answered at first, `wrongs` times. */
+  wrong?: string;
+  wrongs?: number;
   echo?: 1;
   big?: number;
   nul?: 1;

@@ -1,3 +1,4 @@
+import { beforeAll } from '@jest/globals';
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -6,11 +7,12 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const driver = new URL('run.py', import.meta.url).pathname;
+const pydantic = '2.14.3';
 
 export type SeenRun = { runId: string; status: string | null; answer: unknown; hasReasoning: boolean; hasUsage: boolean };
 export type SeenError = { name: string; code: string | null; status: number | null; details: unknown; message: string };
 /** What `run.py` prints. */
+export type StructuredReport = { status: string; answer: unknown; parsed: unknown };
 export type PythonReport = {
   runId: string;
   firstLook: SeenRun;
@@ -22,19 +24,19 @@ export type PythonReport = {
 };
 
 /**
- * The interpreter of a virtual environment that holds this version of subconscious-sdk. It is made once per machine
+ * The interpreter of a virtual environment that holds this version of subconscious-sdk, and Pydantic. It is made once per machine
  * in the user's cache folder, beside its place and then renamed, so that two clones never see a half-made one.
  */
-export async function pythonWith(version: string): Promise<string> {
+async function pythonWith(version: string): Promise<string> {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  const home = join(cache, 'nightshift', 'python', `subconscious-sdk-${version}`);
+  const home = join(cache, 'nightshift', 'python', `subconscious-sdk-${version}-pydantic-${pydantic}`);
   const interpreter = join(home, 'bin', 'python');
   if (existsSync(interpreter)) return interpreter;
   mkdirSync(dirname(home), { recursive: true });
   const draft = mkdtempSync(`${home}.`);
   try {
     await run('python3', ['-m', 'venv', draft]);
-    await run(join(draft, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', `subconscious-sdk==${version}`]);
+    await run(join(draft, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', `subconscious-sdk==${version}`, `pydantic==${pydantic}`]);
     renameSync(draft, home);
   } catch (err) {
     rmSync(draft, { recursive: true, force: true });
@@ -48,15 +50,34 @@ export async function pythonWith(version: string): Promise<string> {
   return interpreter;
 }
 
+/** The released versions of subconscious-sdk that have to work. */
+export const PYTHON_VERSIONS = ['1.0.0', '0.3.0'] as const;
+
+const INSTALL_MS = 600_000;
+
+/** Before the tests of a file: installs what is missing, which takes minutes where the package index is slow. */
+export function havePython(): void {
+  beforeAll(() => Promise.all(PYTHON_VERSIONS.map(pythonWith)), INSTALL_MS);
+}
+
 /** Runs the driver with one version of the package and gives back what it saw. */
-export async function drivePython(
+export function drivePython(
   version: string,
   { baseUrl, apiKey, ...given }: { baseUrl: string; apiKey: string; instructions: string; slowInstructions: string; tools: unknown[]; answerFormat?: object },
 ): Promise<PythonReport> {
-  const child = spawn(await pythonWith(version), [driver, baseUrl, apiKey], { stdio: ['pipe', 'pipe', 'pipe'] });
+  return drive(version, 'run.py', [baseUrl, apiKey], given);
+}
+
+/** Asks for an answer in the format of a Pydantic model, and reads it back into one. */
+export function drivePydantic(version: string, { baseUrl, apiKey, instructions }: { baseUrl: string; apiKey: string; instructions: string }): Promise<StructuredReport> {
+  return drive(version, 'structured.py', [baseUrl, apiKey], { instructions });
+}
+
+async function drive<Report>(version: string, script: string, args: readonly string[], given: object): Promise<Report> {
+  const child = spawn(await pythonWith(version), [new URL(script, import.meta.url).pathname, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(JSON.stringify(given));
   const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
   const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  if (code !== 0) throw new Error(`run.py with subconscious-sdk ${version} ended with ${code}:\n${err}`);
-  return JSON.parse(out) as PythonReport;
+  if (code !== 0) throw new Error(`${script} with subconscious-sdk ${version} ended with ${code}:\n${err}`);
+  return JSON.parse(out) as Report;
 }

@@ -19,6 +19,9 @@ export type FakeScript = {
   /** Completion tokens reported of every turn (default 20). */
   readonly tokens: number;
   readonly answer: string;
+  /** What it answers at first, as often as `wrongs` says (default 1); then comes `answer`. */
+  readonly wrong: string | null;
+  readonly wrongs: number;
   /** The answer is the results of all tools, as a JSON list. */
   readonly echo: boolean;
   /** The answer is filled up to so many characters. */
@@ -65,6 +68,8 @@ export function scriptOf(request: FakeRequest): FakeScript {
     delay: count('delay', 0),
     tokens: count('tokens', 20),
     answer: fields.get('answer') ?? 'ok',
+    wrong: fields.get('wrong') ?? null,
+    wrongs: count('wrongs', 1),
     echo: fields.has('echo'),
     big: count('big', 0),
     nul: fields.has('nul'),
@@ -142,18 +147,22 @@ function actsOf([count, ...inner]: readonly number[], turns: number, name = 'par
 
 function answerOf(script: FakeScript, messages: readonly FakeMessage[]): string {
   const told = messages.filter(({ role }) => role === 'tool').map(({ content }) => textOf(content));
-  const answer = script.echo ? JSON.stringify(told) : script.answer;
+  const given = messages.filter(({ role, tool_calls: calls }) => role === 'assistant' && (calls?.length ?? 0) === 0).length;
+  const right = script.echo ? JSON.stringify(told) : script.answer;
+  const answer = script.wrong !== null && given < script.wrongs ? script.wrong : right;
   return `${script.nul ? 'nul:\u0000 surrogate:\ud800 ' : ''}${answer.padEnd(script.big, `${answer} `)}`;
 }
 
 /** A value for each property of a tool's parameters: `step` is the number of the call within the run. */
 function argumentsFor(parameters: Readonly<Record<string, unknown>>, step: number): Record<string, unknown> {
-  const properties = Object.entries((parameters['properties'] ?? {}) as Record<string, { type?: string; enum?: unknown[] }>);
-  return Object.fromEntries(properties.map(([name, property]) => [name, property.enum?.[0] ?? sample(property.type, step)]));
+  const properties = Object.entries((parameters['properties'] ?? {}) as Record<string, Property>);
+  return Object.fromEntries(properties.map(([name, property]) => [name, property.enum?.[0] ?? sample(property, step)]));
 }
 
-function sample(type: string | undefined, step: number): unknown {
-  if (type === 'number' || type === 'integer') return step;
+type Property = { type?: string; enum?: unknown[]; minimum?: number };
+
+function sample({ type, minimum = 0 }: Property, step: number): unknown {
+  if (type === 'number' || type === 'integer') return Math.max(minimum, step);
   if (type === 'boolean') return true;
   if (type === 'array') return [];
   return type === 'object' ? {} : `text ${step}`;
