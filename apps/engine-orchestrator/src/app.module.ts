@@ -18,7 +18,8 @@ export class AppModule {
     const { db, relay, onStart } = parts;
     const { log, hints, pool, shutdown } = around;
     const sessions = new SessionStore(db, relay, environment.WORK_LEASE_MS);
-    const turns = new TurnLoop({ db, sessions, upstreams, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
+    const tools = around.client('tool-executor');
+    const turns = new TurnLoop({ db, sessions, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
     onStart(() => turns.start());
     onStart(() => retention(around, 'sessions', () => sessions.forget(environment.RUN_RETENTION_DAYS, 500)));
     shutdown.add('refuse', 'turns', () => turns.refuse());
@@ -30,7 +31,7 @@ export class AppModule {
         { provide: SessionStore, useValue: sessions },
         { provide: TurnLoop, useValue: turns },
         { provide: RUNS_CLIENT, useValue: around.client('runs') },
-        { provide: TOOLS_CLIENT, useValue: around.client('tool-executor') },
+        { provide: TOOLS_CLIENT, useValue: tools },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },
         { provide: BusStrategy, useValue: parts.strategy },

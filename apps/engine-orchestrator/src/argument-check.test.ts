@@ -5,7 +5,7 @@ import { offeredTools } from './offered-tools.ts';
 
 const problems = (parameters: Record<string, unknown>, args: Record<string, unknown>, hidden: string[] = []) => {
   const tool: SealedFunctionTool = { type: 'function', name: 'lookup', url: 'https://example.com', method: 'POST', parameters, retry: 'safe', timeoutMs: 1000, hidden };
-  return argumentProblems(offeredTools([tool]).get('lookup')!, args);
+  return argumentProblems(offeredTools([tool], []).get('lookup')!, args);
 };
 const search = { type: 'object', properties: { q: { type: 'string', minLength: 1 }, limit: { type: 'integer', minimum: 1, maximum: 50 }, key: { type: 'string' } }, required: ['q', 'key'], additionalProperties: false };
 

@@ -1,5 +1,5 @@
 import { type CompiledSchema, compileJsonSchema } from '@nightshift/json-schema';
-import type { OfferedTool } from './offered-tools.ts';
+import type { OfferedTool } from './mcp-offers.ts';
 
 /** Compiled schemas by their text, the latest last; null for one that makes no sense. Together their texts have so many characters at most. */
 const compiled = new Map<string, CompiledSchema | null>();

@@ -4,7 +4,7 @@ import { compileJsonSchema } from '@nightshift/json-schema';
 import { offeredTools } from './offered-tools.ts';
 
 const builtIn = (id: string, options?: Record<string, unknown>): SealedTool => ({ type: 'platform', id, ...(options && { options }) });
-const offerOf = (tool: SealedTool) => [...offeredTools([tool]).values()][0]?.offer;
+const offerOf = (tool: SealedTool) => [...offeredTools([tool], []).values()][0]?.offer;
 
 describe('a built-in tool', () => {
   test.each(Object.keys(PLATFORM_TOOLS))('is offered under the id that the run gives it, with what it takes: %s', (id) => {

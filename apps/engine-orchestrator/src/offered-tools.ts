@@ -1,32 +1,33 @@
 import { PLATFORM_TOOL_SPECS, platformParameters, platformToolOf, type SealedTool } from '@nightshift/contracts';
 import { assertNever, visibleParameters } from '@nightshift/std';
+import { mcpOffers, mcpToolsOf, type OfferedTool } from './mcp-offers.ts';
 import type { ModelTool } from './model.ts';
-
-/** A tool as the model sees it, and the one it stands for. */
-export interface OfferedTool {
-  readonly offer: ModelTool;
-  readonly tool: SealedTool;
-}
+import type { JournalEntry } from './session.ts';
 
 const ANYTHING = { type: 'object', properties: {}, additionalProperties: true };
 
-/** The tools of a run as they are offered to the model, in the order given; the first of a name wins. */
-export function offeredTools(tools: readonly SealedTool[]): Map<string, OfferedTool> {
+/** The tools of a run as they are offered to the model, in the order given; the first of a name wins. Those of MCP servers come last, as the journal says that they were listed. */
+export function offeredTools(tools: readonly SealedTool[], journal: readonly JournalEntry[]): Map<string, OfferedTool> {
   const offered = new Map<string, OfferedTool>();
   for (const tool of tools) {
-    for (const offer of offersOf(tool)) if (!offered.has(offer.name)) offered.set(offer.name, { offer, tool });
+    const offer = offerOf(tool);
+    if (offer && !offered.has(offer.name)) offered.set(offer.name, { offer, tool });
   }
+  const servers = mcpToolsOf(tools);
+  if (servers.length === 0) return offered;
+  const listings = journal.find((entry) => entry.kind === 'listings')?.listings ?? [];
+  for (const mcp of mcpOffers(servers, listings, new Set(offered.keys()))) offered.set(mcp.offer.name, mcp);
   return offered;
 }
 
-function offersOf(tool: SealedTool): ModelTool[] {
+function offerOf(tool: SealedTool): ModelTool | undefined {
   switch (tool.type) {
     case 'function':
-      return [{ name: tool.name, ...(tool.description !== undefined && { description: tool.description }), parameters: visibleParameters(tool.parameters, tool.hidden) }];
+      return { name: tool.name, ...(tool.description !== undefined && { description: tool.description }), parameters: visibleParameters(tool.parameters, tool.hidden) };
     case 'platform':
-      return [platformOffer(tool)];
+      return platformOffer(tool);
     case 'mcp':
-      return (tool.allowedTools ?? []).filter((name) => name !== '*').map((name) => ({ name, description: `Tool ${name} of an MCP server.`, parameters: ANYTHING }));
+      return undefined;
     default:
       return assertNever(tool);
   }

@@ -105,8 +105,10 @@ test('images of results are shown where the engine’s row says that it takes th
 });
 
 test('tools are offered in their order, the first of a name wins, and every kind has a name', () => {
-  const offered = offeredTools([tool, { ...tool, description: 'Another.' }, { type: 'platform', id: 'web_search' }, { type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read', '*', 'lookup'] }, { type: 'mcp', url: 'https://all.example.com', allowedTools: null }]);
-  expect([...offered.keys()]).toEqual(['lookup', 'web_search', 'read']);
+  const mcp: SealedTool = { type: 'mcp', url: 'https://mcp.example.com', allowedTools: null };
+  const listings: JournalEntry = { kind: 'listings', step: 0, listings: [{ offers: ['lookup', 'read'].map((name) => ({ name, inputSchema: {}, isRepeatable: true })) }] };
+  const offered = offeredTools([mcp, tool, { ...tool, description: 'Another.' }, { type: 'platform', id: 'web_search' }], [turn(0, '', []), listings]);
+  expect([...offered.keys()]).toEqual(['lookup', 'web_search', 'example_com_lookup', 'read']);
   expect(offered.get('lookup')!.offer.description).toBe('Looks it up.');
 });
 

@@ -33,7 +33,7 @@ const PRUNING_BUFFER = 1;
 
 /** What the model is asked in the session's next turn: a pure function of the session and its journal. */
 export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'step' | 'usage'>, journal: readonly JournalEntry[], { model, responseFormat, reasoningEffort }: Omit<Target, 'upstream'>, engine: Engine): Prompt {
-  const offered = offeredTools(request.tools);
+  const offered = offeredTools(request.tools, journal);
   const { answerFormat } = request;
   const names = ownNames(offered.keys(), answerFormat !== undefined);
   const plans = offered.size > 0;

@@ -1,7 +1,7 @@
 import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contracts';
 import { type Claimed, type Database, flusher, newestEndings, outboxJson, type Relay } from '@nightshift/postgres';
 import { usageOf } from './engine-events.ts';
-import { checkDelayMs, type JournalEntry, type Session, type TurnEntry } from './session.ts';
+import { checkDelayMs, type JournalEntry, type ListingsEntry, type Session, type TurnEntry } from './session.ts';
 import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
@@ -30,6 +30,8 @@ interface Ending {
   readonly session: ClaimedSession;
   readonly end: TurnEnd;
   readonly next: 'turn' | 'tools' | 'done';
+  /** With the first turn. */
+  readonly listings?: ListingsEntry | undefined;
   readonly events: readonly OutgoingEvent[];
 }
 
@@ -41,7 +43,10 @@ interface PutBack {
   readonly events: readonly OutgoingEvent[];
 }
 
-type JournalRow = { runId: string; step: number; callId: string; kind: 'turn' | 'result'; body: JournalEntry };
+type JournalRow = { runId: string; step: number; callId: string; kind: JournalEntry['kind']; body: JournalEntry };
+
+/** Takes the place of a call id in the key of what MCP servers offered; real ones begin with `call_`. */
+const LISTINGS = 'listings';
 
 const NO_ROOM: ToolResult = {
   isError: true,
@@ -128,7 +133,8 @@ export class SessionStore {
       resultBytes: end.resultBytesMax,
       delayMs: checkDelayMs(0),
     }));
-    const journal = endings.flatMap(({ session: { runId }, end }) => [
+    const journal = endings.flatMap(({ session: { runId }, end, listings }) => [
+      ...(listings ? [{ runId, step: listings.step, callId: LISTINGS, kind: listings.kind, body: listings }] : []),
       { runId, step: end.entry.step, callId: '', kind: 'turn', body: end.entry },
       ...end.results.map((result) => ({ runId, step: result.step, callId: result.callId, kind: 'result', body: result })),
     ]);

@@ -1,4 +1,4 @@
-import type { RunOutcome, RunRequest, StepUsage, ToolResult } from '@nightshift/contracts';
+import type { McpListing, RunOutcome, RunRequest, StepUsage, ToolResult } from '@nightshift/contracts';
 import type { TokenKind } from './model.ts';
 
 /** One tool call that a turn asked for. */
@@ -37,8 +37,15 @@ export interface ResultEntry {
   readonly result: ToolResult;
 }
 
+/** What the run's MCP servers offered before its first turn, one listing for each that was asked: it stays as it was. */
+export interface ListingsEntry {
+  readonly kind: 'listings';
+  readonly step: 0;
+  readonly listings: readonly McpListing[];
+}
+
 /** One line of a session's append-only journal. */
-export type JournalEntry = TurnEntry | ResultEntry;
+export type JournalEntry = TurnEntry | ResultEntry | ListingsEntry;
 
 /** A run as the engine drives it. */
 export interface Session {

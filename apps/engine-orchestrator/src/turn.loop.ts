@@ -1,5 +1,6 @@
 import type { Engine, RunOutcome } from '@nightshift/contracts';
 import { type Hints, workChannel } from '@nightshift/run-stream';
+import type { InternalClient } from '@nightshift/http';
 import { type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import type { Database } from '@nightshift/postgres';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
@@ -7,6 +8,8 @@ import { backoffMs, jitterMs, newId } from '@nightshift/std';
 import type { Target } from './catalogue.ts';
 import { callEvents, startedEvent, turnEvents } from './engine-events.ts';
 import { limitedTo } from './limits.ts';
+import { askListings } from './mcp-listings.client.ts';
+import { mcpToolsOf } from './mcp-offers.ts';
 import { ModelError } from './model-error.ts';
 import { promptOf } from './prompt.ts';
 import { checkDelayMs, contextOf, type JournalEntry, type Session, type TurnEntry } from './session.ts';
@@ -21,6 +24,8 @@ export interface TurnLoopOptions {
   readonly db: Database;
   readonly sessions: SessionStore;
   readonly upstreams: Upstreams;
+  /** The client of tool-executor, which knows MCP servers. */
+  readonly tools: InternalClient;
   readonly hints: Hints;
   readonly pool: string;
   readonly slots: number;
@@ -32,6 +37,7 @@ export interface TurnLoopOptions {
 const ATTEMPTS_MAX = 5;
 const UPSTREAM_TRIES_MAX = 10;
 const UPSTREAM_BACKOFF = { firstMs: 500, maxMs: 30_000 };
+const LISTING_TRIES_MAX = 6;
 const STOP_CHANNEL = 'nightshift.stop';
 
 /** Makes turns: prompt → model → decide → commit, under a lease, as many as there are slots. */
@@ -95,18 +101,37 @@ export class TurnLoop {
   async #turns(claimed: ClaimedSession, kept: Place | undefined, held: Held): Promise<void> {
     let place = kept;
     let session = claimed;
-    let journal = session.step === 0 ? [] : await patiently(() => this.#options.sessions.journal(session.runId), held);
+    const opening = session.step === 0 ? await this.#opening(session, held) : undefined;
+    if (opening === 'put back') return;
+    let journal = opening ?? (await patiently(() => this.#options.sessions.journal(session.runId), held));
     for (;;) {
       const end = await this.#turn(session, journal, place, held);
       if (!end) return;
       place = undefined;
       const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
       const events = turnEvents(session, end, new Date());
-      const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events }), held);
+      const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events, listings: session.step === 0 ? opening?.find((entry) => entry.kind === 'listings') : undefined }), held);
       if (!committed || onward !== 'turn') return;
       session = { ...session, step: session.step + 1, usage: end.usage, upstreamFailures: 0 };
       journal = [...journal, end.entry, ...end.results];
     }
+  }
+
+  /** The journal before the first turn: empty, but for what the run's MCP servers offer. Whatever goes wrong with them, the run goes on. */
+  async #opening(session: ClaimedSession, held: Held): Promise<readonly JournalEntry[] | 'put back'> {
+    const servers = mcpToolsOf(session.request.tools);
+    if (servers.length === 0) return [];
+    const answer = await askListings(this.#options.tools, session, servers).catch((err: unknown) => {
+      this.#options.log.error({ ...idsOf(session), err }, 'MCP servers could not be asked');
+      return 'away' as const;
+    });
+    const checkCount = session.checkCount + 1;
+    if (answer === 'away' && checkCount < LISTING_TRIES_MAX) {
+      await this.#putBack(session, { upstreamFailures: session.upstreamFailures, checkCount, delayMs: backoffMs(UPSTREAM_BACKOFF, checkCount) }, held);
+      return 'put back';
+    }
+    const listings = answer === 'away' ? servers.map(() => ({ offers: [], error: 'The service that calls tools could not be reached.' })) : answer;
+    return [{ kind: 'listings', step: 0, listings }];
   }
 
   /** One model turn, or undefined when the session was put back or is no longer ours. */
@@ -170,9 +195,13 @@ export class TurnLoop {
     if (!err.isRetryable || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(err.code, err.message, { upstreamStatus: err.status, tries: upstreamFailures }));
     metrics.retries.inc({ work: 'turn' });
     const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, upstreamFailures));
-    await patiently(() => this.#options.sessions.putBack({ session, upstreamFailures, checkCount: session.checkCount, delayMs, events: [] }), held);
-    setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
+    await this.#putBack(session, { upstreamFailures, checkCount: session.checkCount, delayMs }, held);
     return undefined;
+  }
+
+  async #putBack(session: ClaimedSession, later: { upstreamFailures: number; checkCount: number; delayMs: number }, held: Held): Promise<void> {
+    await patiently(() => this.#options.sessions.putBack({ session, ...later, events: [] }), held);
+    setTimeout(() => this.#worker.wake(), later.delayMs + 5).unref();
   }
 
   /** Tool results are overdue: their calls are commanded again, under the same ids. */

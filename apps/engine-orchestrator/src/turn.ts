@@ -5,7 +5,8 @@ import { argumentProblems } from './argument-check.ts';
 import { checkAnswer, correctionOf } from './answer.ts';
 import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures, resultBytes } from './limits.ts';
 import type { ModelReply } from './model.ts';
-import { type OfferedTool, offeredTools } from './offered-tools.ts';
+import type { OfferedTool } from './mcp-offers.ts';
+import { offeredTools } from './offered-tools.ts';
 import { isOwn, type OwnNames, ownNames } from './planner.ts';
 import { addUsage, type JournalCall, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
@@ -41,7 +42,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
-  const names = namesOf(session);
+  const names = namesOf(session, journal);
   const answered = reply.finishReason === 'content_filter' || calls.every(({ name }) => name === names.answer);
   const repeated = repeatedFailures(journal);
   const reached = reachedLimit(session, engine);
@@ -49,7 +50,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
   // Where the reply was cut off, nobody knows what else the last call would have said.
   const cut = reply.finishReason === 'length' ? calls.at(-1) : undefined;
   const checks: Checks = { callsMax: (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), cut, isInVain: (call) => repeated(call) === 'refuse', problemsOf: argumentProblems };
-  const { results, commands } = answered || reached || stuck ? NOTHING : dispatch(session, { step: session.step, calls }, checks);
+  const { results, commands } = answered || reached || stuck ? NOTHING : dispatch(session, journal, { step: session.step, calls }, checks);
   const used: StepUsage = { ...tokensUsed(reply), toolCalls: countOf(calls, commands) };
   const entry: TurnEntry = {
     kind: 'turn',
@@ -82,8 +83,8 @@ function countOf(calls: readonly JournalCall[], commands: readonly Command[]): R
 }
 
 /** The names of our own functions in a session. */
-function namesOf({ request }: Pick<Session, 'request'>): OwnNames {
-  return ownNames(offeredTools(request.tools).keys(), request.answerFormat !== undefined);
+function namesOf({ request }: Pick<Session, 'request'>, journal: readonly JournalEntry[]): OwnNames {
+  return ownNames(offeredTools(request.tools, journal).keys(), request.answerFormat !== undefined);
 }
 
 /** What keeps a call from being made. */
@@ -99,9 +100,9 @@ interface Checks {
 const UNCHECKED: Checks = { callsMax: Infinity, cut: undefined, isInVain: () => false, problemsOf: () => [] };
 
 /** What becomes of a turn's calls: at most `callsMax` of them are made, and none that was cut off or is in vain. */
-function dispatch(session: Session, { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, cut, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
-  const offered = offeredTools(session.request.tools);
-  const names = namesOf(session);
+function dispatch(session: Session, journal: readonly JournalEntry[], { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, cut, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
+  const offered = offeredTools(session.request.tools, journal);
+  const names = namesOf(session, journal);
   const results: ResultEntry[] = [];
   const commands: Command[] = [];
   for (const call of calls) {
@@ -135,11 +136,11 @@ function answerOf(session: Session, journal: readonly JournalEntry[], entry: Tur
   if (tooLarge) return failed(tooLarge.code, tooLarge.message);
   const checked = checkAnswer(content, answerFormat);
   if (checked.ok) {
-    const reasoning = TaskTree.of([...journal, entry], namesOf(session), engine.limits.subtaskDepth).tasks();
+    const reasoning = TaskTree.of([...journal, entry], namesOf(session, journal), engine.limits.subtaskDepth).tasks();
     return { entry, results: [], outcome: { status: 'succeeded', result: { answer: checked.value, reasoning } } };
   }
   const { problems } = checked;
-  const corrections = journal.filter((one) => (one.kind === 'turn' ? one.correction !== undefined : one.result.errorCode === INVALID_ANSWER)).length;
+  const corrections = journal.filter((one) => (one.kind === 'turn' ? one.correction !== undefined : one.kind === 'result' && one.result.errorCode === INVALID_ANSWER)).length;
   if (corrections >= CORRECTIONS_MAX || reachedLimit(session, engine)) return failed(INVALID_ANSWER, `The model’s answer did not match input.answerFormat in ${corrections + 1} tries: ${problems[0]}`, { errors: problems });
   if (!call) return { entry: { ...entry, correction: correctionOf(problems) }, results: [], outcome: undefined };
   const refusal = (callId: string, errorCode: string, text: string): ResultEntry => ({ kind: 'result', step: entry.step, callId, result: { isError: true, errorCode, content: text } });
@@ -162,11 +163,11 @@ export function missingCommands(session: Session, journal: readonly JournalEntry
   const turn = journal.findLast((entry): entry is TurnEntry => entry.kind === 'turn');
   if (!turn) return [];
   const known = new Set(journal.flatMap((entry) => (entry.kind === 'result' ? [entry.callId] : [])));
-  return dispatch(session, turn).commands.filter((command) => !known.has(command.callId));
+  return dispatch(session, journal, turn).commands.filter((command) => !known.has(command.callId));
 }
 
 /** One call of the journal as it was commanded, or undefined for a call that was never commanded. */
 export function commandOf(session: Session, journal: readonly JournalEntry[], callId: string): Command | undefined {
   const turn = journal.find((entry): entry is TurnEntry => entry.kind === 'turn' && entry.calls.some((call) => call.callId === callId));
-  return turn && dispatch(session, turn).commands.find((command) => command.callId === callId);
+  return turn && dispatch(session, journal, turn).commands.find((command) => command.callId === callId);
 }

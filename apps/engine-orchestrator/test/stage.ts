@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OutgoingEvent, RunOutcome, SealedTool, ToolResult } from '@nightshift/contracts';
+import { InternalClient } from '@nightshift/http';
 import { claimedColumns, connect, migrate, Relay, statement } from '@nightshift/postgres';
 import { newId } from '@nightshift/std';
 import { testDatabase } from '@nightshift/testing';
@@ -28,6 +29,9 @@ export const newSession = (more: Partial<NewSession> = {}): NewSession => ({
   claim: true,
   ...more,
 });
+
+/** A client of tool-executor for runs that have no MCP tools: they never ask. */
+export const nobody = new InternalClient(() => Promise.reject(new Error('tool-executor was asked')), 'token');
 
 /** The end of a turn that called tools, or answered. */
 export function turnEnd(session: ClaimedSession, { calls = [] as readonly string[], answer = undefined as string | undefined, resultBytesMax = 1_000_000 } = {}): TurnEnd {

@@ -81,6 +81,16 @@ describe('the credentials of a tool', () => {
     const tool = toolOf({ type: 'mcp', server: 'https://mcp.example.com', name: 'read', auth: { type: 'bearer', token: 'canary-token' }, headers: { 'x-key': 'canary-header' } });
     expect(tool).toMatchObject({ type: 'mcp', url: 'https://mcp.example.com', allowedTools: ['read'] });
     expect(JSON.stringify(tool)).not.toContain('canary');
+    expect(JSON.parse(unseal((tool as { sealed: string }).sealed, pair.privateKey, 'org_1'))).toEqual({ auth: { type: 'bearer', token: 'canary-token' }, headers: { 'x-key': 'canary-header' } });
+  });
+
+  test.each<[object, string[] | null]>([
+    [{ url: 'https://mcp.example.com' }, null],
+    [{ server: 'https://mcp.example.com', allow: ['Read'] }, ['Read']],
+    [{ url: 'https://mcp.example.com', allowedTools: ['*'] }, ['*']],
+    [{ url: 'https://mcp.example.com', allowedTools: [], name: 'read' }, []],
+  ])('of an MCP server %j are absent where there are none, and its allow-list is kept', (given, allowedTools) => {
+    expect(toolOf({ type: 'mcp', ...given })).toEqual({ type: 'mcp', url: 'https://mcp.example.com', allowedTools });
   });
 
   test('that look sealed already are sealed again, so that nobody can plant a box', () => {

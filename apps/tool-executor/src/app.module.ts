@@ -9,6 +9,8 @@ import { CallStore } from './call.store.ts';
 import { CallsController } from './calls.controller.ts';
 import { searchProviders, type ToolEnvironment } from './config.ts';
 import { Documents } from './documents.client.ts';
+import { createMcpServers } from './mcp.client.ts';
+import { MCP_TOOLS, McpController } from './mcp.controller.ts';
 import { Outbound } from './outbound.client.ts';
 import { PlatformTools } from './platform.tool.ts';
 import { SearchClient } from './search.client.ts';
@@ -30,20 +32,26 @@ export class AppModule {
     const operatorEgress = createEgress({ allow: ['0.0.0.0/0', '::/0'] });
     const platform = new PlatformTools(egress, documents, new SearchClient(searchProviders(environment), operatorEgress));
     const saved = new SavedToolStore(db, sealPrivateKey);
-    const loop = new CallLoop({ db, calls, kit: { outbound: new Outbound(egress), platform, sealPrivateKey }, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
+    const servers = createMcpServers(egress);
+    const kit = { outbound: new Outbound(egress), platform, servers, sealPrivateKey };
+    const loop = new CallLoop({ db, calls, kit, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
     onStart(() => loop.start());
     onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
     onStart(() => retention(around, 'idempotency keys of tools', () => saved.forgetKeys(1000)));
     shutdown.add('refuse', 'tool calls', () => loop.refuse());
     shutdown.add('drain', 'tool calls', (hurry) => loop.drain(hurry));
-    shutdown.add('close', 'egress', async () => void (await Promise.all([egress.close(), operatorEgress.close()])));
+    shutdown.add('close', 'egress', async () => {
+      await servers.close();
+      await Promise.all([egress.close(), operatorEgress.close()]);
+    });
     shutdown.add('close', 'documents', () => documents.close());
     return {
       module: AppModule,
-      controllers: [HealthController, CallsController, ToolsController, CallConsumer, DeadLettersController],
+      controllers: [HealthController, CallsController, McpController, ToolsController, CallConsumer, DeadLettersController],
       providers: [
         { provide: CallStore, useValue: calls },
         { provide: CallLoop, useValue: loop },
+        { provide: MCP_TOOLS, useValue: kit },
         { provide: PlatformTools, useValue: platform },
         { provide: SavedToolStore, useValue: saved },
         { provide: ToolTester, useValue: new ToolTester({ saved, platform, egress, sealPrivateKey }) },

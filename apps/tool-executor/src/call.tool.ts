@@ -3,8 +3,10 @@ import type { Held } from '@nightshift/postgres';
 import { withSpan } from '@nightshift/runtime';
 import { assertNever } from '@nightshift/std';
 import { type Call, failed, laneOf, toolName } from './call.ts';
-import { openCredentials } from './credentials.ts';
+import { CREDENTIALS_UNREADABLE, openCredentials } from './credentials.ts';
 import { callFunction } from './function.tool.ts';
+import type { McpServers } from './mcp.client.ts';
+import { callMcp } from './mcp.tool.ts';
 import type { Outbound } from './outbound.client.ts';
 import type { PlatformTools } from './platform.tool.ts';
 
@@ -12,6 +14,7 @@ import type { PlatformTools } from './platform.tool.ts';
 export interface CallKit {
   readonly outbound: Outbound;
   readonly platform: PlatformTools;
+  readonly servers: McpServers;
   readonly sealPrivateKey: string;
 }
 
@@ -26,7 +29,7 @@ export function makeCall(kit: CallKit, call: Call, held: Held): Promise<ToolResu
       case 'platform':
         return kit.platform.call({ tool, arguments: call.arguments, orgId: call.orgId, signal: held.signal, allow: call.egressAllow });
       case 'mcp':
-        return failed('not_available', 'MCP tools are not available on this server.');
+        return callMcp(kit, { tool, orgId: call.orgId, runId: call.runId, egressAllow: call.egressAllow, arguments: call.arguments, callId: call.id, attempt: call.attempts, traceparent, signal: held.signal });
       default:
         return assertNever(tool);
     }
@@ -35,7 +38,7 @@ export function makeCall(kit: CallKit, call: Call, held: Held): Promise<ToolResu
 
 async function functionCall({ outbound, sealPrivateKey }: CallKit, call: Call, tool: SealedFunctionTool, during: { traceparent: string | undefined; signal: AbortSignal }): Promise<ToolResult> {
   const credentials = openCredentials(ToolCredentials, tool.sealed, sealPrivateKey, call.orgId);
-  if (!credentials) return failed('credentials_unreadable', 'The tool’s stored credentials cannot be opened any more; create a new run.');
+  if (!credentials) return failed('credentials_unreadable', CREDENTIALS_UNREADABLE);
   const opened = { name: tool.name, url: tool.url, method: tool.method, envelope: tool.envelope, timeoutMs: tool.timeoutMs, retry: tool.retry, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
   return callFunction(outbound, { tool: opened, arguments: call.arguments, callId: call.id, lane: laneOf(call.orgId, tool), attempt: call.attempts, allow: call.egressAllow, ...during });
 }

@@ -27,7 +27,7 @@ export function laneOf(orgId: string, tool: SealedTool): string {
 
 /** What a tool is called in traces. */
 export function toolName(tool: SealedTool): string {
-  return tool.type === 'function' ? tool.name : tool.type === 'platform' ? tool.id : 'mcp';
+  return tool.type === 'function' ? tool.name : tool.type === 'platform' ? tool.id : (tool.target?.name ?? 'mcp');
 }
 
 /** Decides whether a claimed call is made; else the result that stands for it. */
@@ -41,8 +41,13 @@ export function refusal(call: Call): ToolResult | undefined {
 
 /** The result of a call that was broken off and is not safe to repeat; undefined for one that another worker repeats. */
 export function brokenOff({ tool }: Call): ToolResult | undefined {
-  if (tool.type !== 'function' || tool.retry !== 'never') return undefined;
+  if (isRepeatable(tool)) return undefined;
   return failed('outcome_unknown', 'The worker that made this call was lost. It may or may not have taken effect, and it is not safe to repeat.');
+}
+
+function isRepeatable(tool: SealedTool): boolean {
+  if (tool.type === 'mcp') return tool.target?.isRepeatable === true;
+  return tool.type !== 'function' || tool.retry !== 'never';
 }
 
 /** A call that has no answer but this text. */

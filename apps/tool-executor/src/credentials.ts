@@ -10,3 +10,6 @@ export function openCredentials<T>(schema: { parse(value: unknown): T }, sealed:
     throw err;
   }
 }
+
+/** What the model is told of a tool whose credentials cannot be opened. */
+export const CREDENTIALS_UNREADABLE = 'The tool’s stored credentials cannot be opened any more; create a new run.';

@@ -13,6 +13,7 @@ import { CallConsumer } from '../src/call.consumer.ts';
 import { CallLoop } from '../src/call.loop.ts';
 import { CallStore, type NewCall } from '../src/call.store.ts';
 import { Documents } from '../src/documents.client.ts';
+import { createMcpServers } from '../src/mcp.client.ts';
 import { Outbound } from '../src/outbound.client.ts';
 import { PlatformTools } from '../src/platform.tool.ts';
 import { SearchClient } from '../src/search.client.ts';
@@ -63,13 +64,14 @@ export async function callStage() {
     const calls = new CallStore(on, relay, { leaseMs: LEASE_MS, laneMax });
     const egress = createEgress({ allow: ['127.0.0.0/8'] });
     const platform = new PlatformTools(egress, new Documents(), new SearchClient([], egress));
+    const servers = createMcpServers(egress);
     const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-    const loop = new CallLoop({ db: on, calls, kit: { outbound: new Outbound(egress), platform, sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax, leaseMs: LEASE_MS, observer, log });
+    const loop = new CallLoop({ db: on, calls, kit: { outbound: new Outbound(egress), platform, servers, sealPrivateKey: sealKey.privateKey }, hints, pool: 'shared', slots, laneMax, leaseMs: LEASE_MS, observer, log });
     const client = new InternalClient(({ path }) => {
       asked.push(path);
       return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });
     }, 'token');
-    executors.push({ relay, loop, close: () => egress.close() });
+    executors.push({ relay, loop, close: () => servers.close().then(() => egress.close()) });
     if (works) loop.start();
     return { calls, loop, consumer: new CallConsumer(calls, loop, client), begin: (list: readonly NewCall[]) => loop.begin(list.length, (granted) => calls.insert(list.map((call, index) => ({ ...call, claim: index < granted })))) };
   }

@@ -24,6 +24,7 @@ export {
   Readiness,
   UsagePage,
 } from './http/internal.ts';
+export { InternalMcpListings, InternalMcpQuestion, McpListing, McpOffer } from './http/mcp.ts';
 export { aliasesOf, PLATFORM_TOOL_SPECS, PLATFORM_TOOLS, platformParameters, type PlatformToolId, platformToolOf } from './http/platform-tool.ts';
 export {
   AnswerEncoding,
@@ -56,7 +57,7 @@ export {
   ToolTest,
   UpdateTool,
 } from './http/saved-tool.ts';
-export { FunctionTool, McpTool, PlatformTool, SealedFunctionTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
+export { FunctionTool, McpTool, PlatformTool, SealedFunctionTool, SealedMcpTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
 export { ToolBlock, ToolResponse } from './http/tool-response.ts';
 export { UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
 export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

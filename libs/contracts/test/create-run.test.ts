@@ -130,6 +130,7 @@ describe('another tool', () => {
       expect(Tool.parse({ type: 'mcp', ...tool })).toEqual({ type: 'mcp', ...tool });
     }
     expect(Tool.safeParse({ type: 'mcp' }).success).toBe(false);
+    for (const url of ['mcp.example.com', 'ftp://mcp.example.com', '']) expect(Tool.safeParse({ type: 'mcp', url }).success).toBe(false);
   });
 
   test.each([{ type: 'webhook' }, { name: 'no type' }, null, 'lookup', []])('of no kind that we know is refused with the kinds there are: %j', (tool) => {

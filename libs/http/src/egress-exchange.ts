@@ -11,8 +11,8 @@ export interface RawResponse {
   readonly truncated: boolean;
 }
 
-export interface Exchange {
-  readonly response: Promise<RawResponse>;
+export interface Exchange<T = RawResponse> {
+  readonly response: Promise<T>;
   /** Ends the exchange, also one that still waits for a connection; `response` rejects with `reason`. */
   abort(reason: Error): void;
 }
@@ -85,13 +85,18 @@ const decoders = new Map<string, () => Transform>([
   ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } })],
 ]);
 
+/** What undoes the content coding of an answer; undefined for none and for an unknown one. */
+export function decoderOf({ headers }: Pick<RawResponse, 'headers'>): Transform | undefined {
+  const coding = headers['content-encoding'];
+  return typeof coding === 'string' ? decoders.get(coding.trim().toLowerCase())?.() : undefined;
+}
+
 /**
  * Undoes a content coding that was not asked for, to at most `bytesMax` bytes, so that a small answer cannot unfold into a
  * large one. A body that is cut or broken gives what can be decoded of it; an unknown coding is left as it is.
  */
 export async function decodeBody(response: RawResponse, bytesMax: number): Promise<{ body: Buffer; truncated: boolean }> {
-  const coding = response.headers['content-encoding'];
-  const decoder = typeof coding === 'string' ? decoders.get(coding.trim().toLowerCase())?.() : undefined;
+  const decoder = decoderOf(response);
   if (decoder === undefined || response.body.length === 0) return response;
   const chunks: Buffer[] = [];
   let size = 0;

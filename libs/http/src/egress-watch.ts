@@ -1,12 +1,12 @@
 import { EgressError } from './egress-error.ts';
-import type { Exchange, RawResponse } from './egress-exchange.ts';
+import type { Exchange } from './egress-exchange.ts';
 
 /** Ends a request, whatever it is doing, when its time is up or its caller gives up. */
 export interface Watch {
   /** Waits for `pending`, but no longer than the request may last. */
   until<T>(pending: Promise<T>): Promise<T>;
   /** Starts an exchange, unless the request is over, and waits for its answer. */
-  during(start: () => Exchange): Promise<RawResponse>;
+  during<T>(start: () => Exchange<T>): Promise<T>;
   stop(): void;
 }
 

@@ -1,9 +1,10 @@
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import { type AddressRanges, blocked, type CheckedAddress, isPermitted, parseHttpUrl, parseRanges } from './egress-address.ts';
 import { EgressError, toEgressError } from './egress-error.ts';
-import { decodeBody, exchange, NotConnected, type RawResponse } from './egress-exchange.ts';
+import { decodeBody, type Exchange, exchange, NotConnected, type RawResponse } from './egress-exchange.ts';
 import { type Hop, nextHop, wireHeaders } from './egress-hop.ts';
 import { createResolver, type Lookup } from './egress-resolver.ts';
+import { openExchange, type StreamedResponse } from './egress-stream.ts';
 import { startWatch, type Watch } from './egress-watch.ts';
 
 export interface EgressOptions {
@@ -53,6 +54,8 @@ export interface EgressResponse {
 export interface Egress {
   /** Rejects with EgressError, or with RangeError if `allow` holds what is not a CIDR. */
   request(request: EgressRequest): Promise<EgressResponse>;
+  /** The same, but answers with the head, while the body is on its way; follows no redirect. What is too long fails the body. */
+  stream(request: Omit<EgressRequest, 'redirects'>): Promise<StreamedResponse>;
   close(): Promise<void>;
 }
 
@@ -92,7 +95,7 @@ export function createEgress(options: EgressOptions): Egress {
     return found;
   }
 
-  async function send(hop: Hop, ranges: AddressRanges, bytesMax: number, watch: Watch, isFirst: boolean): Promise<RawResponse> {
+  async function send<T>(hop: Hop, ranges: AddressRanges, watch: Watch, isFirst: boolean, start: (pool: Pool, request: Dispatcher.DispatchOptions, onStart: () => void) => Exchange<T>): Promise<T> {
     const host = hop.url.hostname;
     const known = resolver.resolve(host);
     const resolved = Array.isArray(known) ? known : await watch.until(known);
@@ -109,7 +112,7 @@ export function createEgress(options: EgressOptions): Egress {
       idle.inFlight += 1;
       let isStarted = false;
       try {
-        return await watch.during(() => exchange(idle.pool, request, bytesMax, () => (isStarted = true)));
+        return await watch.during(() => start(idle.pool, request, () => (isStarted = true)));
       } catch (cause) {
         const error = toEgressError(cause instanceof NotConnected ? cause.cause : cause, host);
         // Time may be up before there is a connection; waiting for one that others use is another matter.
@@ -128,11 +131,11 @@ export function createEgress(options: EgressOptions): Egress {
   async function request(wanted: EgressRequest): Promise<EgressResponse> {
     const startedAt = performance.now();
     const ranges = rangesOf(wanted.allow);
-    let hop: Hop = { url: parseHttpUrl(wanted.url), method: wanted.method, headers: wanted.headers ?? {}, body: wanted.body ?? null };
+    let hop = firstHop(wanted);
     const watch = startWatch(wanted, hop.url.hostname);
     try {
       for (let followed = 0; ; followed += 1) {
-        const raw = await send(hop, ranges, wanted.responseBytesMax, watch, followed === 0);
+        const raw = await send(hop, ranges, watch, followed === 0, (pool, options, onStart) => exchange(pool, options, wanted.responseBytesMax, onStart));
         const next = wanted.redirects ? nextHop(hop, raw) : null;
         if (next === null) return await finish(hop.url, raw, wanted.responseBytesMax, startedAt);
         if (followed >= (wanted.redirects ?? 0)) throw new EgressError('too_many_redirects', `${hop.url.hostname} redirects too often`);
@@ -140,6 +143,21 @@ export function createEgress(options: EgressOptions): Egress {
       }
     } finally {
       watch.stop();
+    }
+  }
+
+  async function stream(wanted: Omit<EgressRequest, 'redirects'>): Promise<StreamedResponse> {
+    const ranges = rangesOf(wanted.allow);
+    const hop = firstHop(wanted);
+    const { hostname } = hop.url;
+    const watch = startWatch(wanted, hostname);
+    try {
+      const answer = await send(hop, ranges, watch, true, (pool, options, onStart) => openExchange(pool, options, { host: hostname, bytesMax: wanted.responseBytesMax, onStart }));
+      answer.body.once('close', () => watch.stop());
+      return answer;
+    } catch (err) {
+      watch.stop();
+      throw err;
     }
   }
 
@@ -154,6 +172,7 @@ export function createEgress(options: EgressOptions): Egress {
 
   return {
     request,
+    stream,
     async close() {
       clearInterval(sweep);
       const open = [...pools.values()];
@@ -161,6 +180,10 @@ export function createEgress(options: EgressOptions): Egress {
       await Promise.all(open.map(({ pool }) => pool.destroy()));
     },
   };
+}
+
+function firstHop({ url, method, headers, body }: EgressRequest): Hop {
+  return { url: parseHttpUrl(url), method, headers: headers ?? {}, body: body ?? null };
 }
 
 function rangeCache(own: readonly string[]): (further: readonly string[] | undefined) => AddressRanges {

@@ -1,8 +1,10 @@
 export { createEgress, type Egress, type EgressOptions, type EgressRequest, type EgressResponse } from './egress.ts';
 export { assertPublicUrl, parseRanges } from './egress-address.ts';
 export { EgressError, type EgressErrorCode } from './egress-error.ts';
+export { createFetch, type EgressFetch, type FetchBounds } from './egress-fetch.ts';
 export { type SanitizedHeaders, sanitizeHeaders } from './egress-headers.ts';
 export type { Lookup } from './egress-resolver.ts';
+export type { StreamedResponse } from './egress-stream.ts';
 export { type AppOptions, BODY_BYTES_MAX, createApp, portOf, serveMetrics } from './create-app.ts';
 export { HealthController, MetricsController } from './health.controller.ts';
 export { httpTransport, InternalClient, type InternalTransport, injectTransport, type LocalRoutes } from './internal.client.ts';

@@ -6,12 +6,13 @@ export const TOOL_TIMEOUT_SECONDS_MAX = 600;
 const TOOL_TIMEOUT_SECONDS_DEFAULT = 30;
 
 export const ToolName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1-64 letters, digits, _ or -');
+const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const JsonObject = z.record(z.string(), z.unknown());
 
 export const FunctionFields = z.object({
   name: ToolName,
   description: z.string().max(8192).optional(),
-  url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }),
+  url: HttpUrl,
   method: z.preprocess((v) => (typeof v === 'string' ? v.toUpperCase() : v), z.enum(['POST', 'GET'])).default('POST'),
   timeout: z.number().positive().max(TOOL_TIMEOUT_SECONDS_MAX * 1000).optional().describe('Seconds, default 30; above 600: milliseconds.'),
   parameters: JsonObject.default({ type: 'object', properties: {} }).describe('JSON Schema of the arguments.'),
@@ -41,17 +42,23 @@ export const PlatformTool = z
   })
   .meta({ id: 'PlatformTool' });
 
+const McpAuth = z.object({
+  type: z.enum(['bearer', 'api_key']),
+  token: z.string(),
+  header: z.string().optional().describe('Of `api_key`; default X-Api-Key.'),
+});
+
 /** A server that speaks the Model Context Protocol; all historical spellings. */
 export const McpTool = z
   .object({
     type: z.literal('mcp'),
-    url: z.string().optional(),
-    server: z.string().optional(),
-    name: z.string().optional(),
-    allowedTools: z.array(z.string()).optional(),
-    allow: z.array(z.string()).optional(),
-    auth: z.object({ type: z.enum(['bearer', 'api_key']), token: z.string(), header: z.string().optional() }).optional(),
-    headers: z.record(z.string(), z.string()).optional(),
+    url: HttpUrl.optional(),
+    server: HttpUrl.optional().describe('The same as `url`.'),
+    allowedTools: z.array(z.string()).optional().describe('Names, in any case; absent or with `*`: all of them; empty: none.'),
+    allow: z.array(z.string()).optional().describe('The same as `allowedTools`.'),
+    name: z.string().optional().describe('The same as `allowedTools` with one name.'),
+    auth: McpAuth.optional(),
+    headers: z.record(z.string(), z.string()).optional().describe('Sent with each request to this server only; stored sealed.'),
   })
   .refine((tool) => tool.url ?? tool.server, { error: 'an MCP tool needs a url', path: ['url'] })
   .meta({ id: 'McpTool' });
@@ -73,8 +80,18 @@ export const SealedFunctionTool = FunctionFields.omit({ headers: true, defaults:
   .meta({ id: 'SealedFunctionTool' });
 export type SealedFunctionTool = z.infer<typeof SealedFunctionTool>;
 
-/** An MCP server as it is stored and sent. */
-export const SealedMcpTool = z.object({ type: z.literal('mcp'), url: z.string(), allowedTools: z.array(z.string()).nullable(), sealed: z.string().optional() }).meta({ id: 'SealedMcpTool' });
+/** Which of an MCP server's tools a call means. */
+const McpTarget = z.object({
+  name: z.string().optional().describe('Absent when nothing is known of the server: the arguments say which tool is meant.'),
+  isListed: z.boolean().describe('False for a name that the server did not give itself, because it could not be asked.'),
+  isRepeatable: z.boolean().describe('Whether a call whose worker was lost may be made again.'),
+});
+
+/** An MCP server as it is stored and sent; with `target` it is one tool of it, to be called. */
+export const SealedMcpTool = z
+  .object({ type: z.literal('mcp'), url: z.string(), allowedTools: z.array(z.string()).nullable().describe('Null: all.'), sealed: z.string().optional(), target: McpTarget.optional() })
+  .meta({ id: 'SealedMcpTool' });
+export type SealedMcpTool = z.infer<typeof SealedMcpTool>;
 
 /** A platform tool as it is stored and sent. */
 export const StoredPlatformTool = z.object({ type: z.literal('platform'), id: z.string(), options: JsonObject.optional() });
@@ -84,7 +101,7 @@ export const SealedTool = z.discriminatedUnion('type', [SealedFunctionTool, Stor
 export type SealedTool = z.infer<typeof SealedTool>;
 
 /** What `sealed` holds once opened. */
-export const ToolCredentials = z.object({ headers: z.record(z.string(), z.string()).optional(), defaults: JsonObject.optional() });
+export const ToolCredentials = z.object({ headers: z.record(z.string(), z.string()).optional(), defaults: JsonObject.optional(), auth: McpAuth.optional() });
 export type ToolCredentials = z.infer<typeof ToolCredentials>;
 
 /** A tool's timeout in milliseconds, from the wire's seconds (or, above 600, milliseconds). */
