@@ -54,7 +54,7 @@ export class AppModule {
         { provide: MCP_TOOLS, useValue: kit },
         { provide: PlatformTools, useValue: platform },
         { provide: SavedToolStore, useValue: saved },
-        { provide: ToolTester, useValue: new ToolTester({ saved, platform, egress, sealPrivateKey }) },
+        { provide: ToolTester, useValue: new ToolTester({ saved, platform, egress, mcp: kit }) },
         { provide: ENGINE_CLIENT, useValue: around.client('engine-orchestrator') },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },

@@ -78,7 +78,8 @@ function standInCall({ tool, arguments: args }: Readonly<Record<string, unknown>
   return { name: typeof tool === 'string' && tool !== '' ? tool : undefined, arguments: typeof args === 'object' && args !== null ? (args as Record<string, unknown>) : {} };
 }
 
-function addressOf({ url }: SealedMcpTool, { headers, auth }: ToolCredentials, { orgId, runId, egressAllow }: McpCaller): McpAddress {
+/** Where a server is, with what it wants to see of its caller. */
+export function addressOf({ url }: SealedMcpTool, { headers, auth }: ToolCredentials, { orgId, runId, egressAllow }: McpCaller): McpAddress {
   const credential = auth && (auth.type === 'bearer' ? { authorization: `Bearer ${auth.token}` } : { [auth.header ?? 'X-Api-Key']: auth.token });
   // By themselves, so that the credential wins over a header of the same name in another case.
   return { url, orgId, runId, allow: egressAllow, headers: { ...sanitizeHeaders(headers ?? {}).headers, ...sanitizeHeaders(credential ?? {}).headers } };

@@ -3,8 +3,9 @@ import type { InternalSaveTool, InternalTestTool } from '@nightshift/contracts';
 import { createEgress, type Egress } from '@nightshift/http';
 import type { Database } from '@nightshift/postgres';
 import { generateSealKeyPair, newId, seal } from '@nightshift/std';
-import { type FakeEndpoint, startFakeEndpoint, type TestDatabase, waitFor } from '@nightshift/testing';
+import { type FakeEndpoint, startFakeEndpoint, startMcpServer, type TestDatabase, waitFor } from '@nightshift/testing';
 import { Documents } from '../src/documents.client.ts';
+import { createMcpServers, type McpServers } from '../src/mcp.client.ts';
 import { PlatformTools } from '../src/platform.tool.ts';
 import { SavedToolStore } from '../src/saved-tool.store.ts';
 import { SearchClient } from '../src/search.client.ts';
@@ -18,6 +19,7 @@ let database: TestDatabase;
 let db: Database;
 let endpoint: FakeEndpoint;
 let egress: Egress;
+let servers: McpServers;
 let store: SavedToolStore;
 let tester: ToolTester;
 
@@ -25,10 +27,12 @@ beforeAll(async () => {
   ({ database, db } = await toolsDatabase());
   endpoint = await startFakeEndpoint();
   egress = createEgress({ allow: [] });
+  servers = createMcpServers(egress);
   store = new SavedToolStore(db, keys.privateKey);
-  tester = new ToolTester({ saved: store, platform: new PlatformTools(egress, new Documents(), new SearchClient([], egress)), egress, sealPrivateKey: keys.privateKey });
+  tester = new ToolTester({ saved: store, platform: new PlatformTools(egress, new Documents(), new SearchClient([], egress)), egress, mcp: { servers, sealPrivateKey: keys.privateKey } });
 });
 afterAll(async () => {
+  await servers.close();
   await egress.close();
   await endpoint.close();
   await db.close();
@@ -69,6 +73,22 @@ describe('a test of a saved tool', () => {
     expect((await tester.test(await saved('status/500'), asking())).reply).toMatchObject({ status: 500, isError: true, errorCode: 'http_status' });
     expect((await tester.test(await saved('echo?cut=9'), asking())).reply).toMatchObject({ status: null, isError: true, errorCode: 'connection_reset' });
     expect((await tester.test(await saved('echo'), asking({ egressAllow: [] }))).reply).toMatchObject({ status: null, errorCode: 'address_blocked' });
+  });
+
+  test('of an MCP server shows what it offers, or calls one of its tools, without its token', async () => {
+    const server = await startMcpServer({ revision: '2026', credential: { header: 'authorization', value: 'Bearer canary-token' } });
+    try {
+      const sealed = seal(JSON.stringify({ auth: { type: 'bearer', token: 'canary-token' } }), keys.publicKey, ORG);
+      const tool: InternalSaveTool['tool'] = { type: 'mcp', url: server.url, allowedTools: ['echo', 'add'], sealed };
+      const { id } = (await store.save({ toolId: newId('tool'), orgId: ORG, name: newId('tool'), tool, credentials: { headers: [], defaults: [], auth: 'bearer' } })).saved;
+      const shown = await tester.test(id, asking({ arguments: {} }));
+      expect(shown).toMatchObject({ request: { method: 'POST', url: server.url, headerNames: ['authorization'], body: {} }, reply: { isError: false, content: { offers: [{ name: 'Echo' }, { name: 'add' }] } } });
+      const called = await tester.test(id, asking({ arguments: { tool: 'echo', arguments: { text: 'my canary-token' } } }));
+      expect(JSON.stringify(called.reply.content)).toContain('my [hidden]');
+      expect((await tester.test(id, asking({ arguments: { tool: 'write', arguments: { text: 'x' } } }))).reply).toMatchObject({ isError: true, errorCode: 'unknown_tool' });
+    } finally {
+      await server.close();
+    }
   });
 
   test('of credentials that cannot be opened says so without a call', async () => {
