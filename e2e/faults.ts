@@ -26,7 +26,7 @@ export function freeze({ dataDir }: ProductState, name: string): () => void {
   };
 }
 
-/** Removes all that Kafka has on its disk, while it runs. */
+/** Removes all that Kafka has on its disk. */
 export function wipeKafka({ dataDir }: ProductState): void {
   const folders = globSync('**/meta.properties', { cwd: dataDir }).map((file) => dirname(join(dataDir, file)));
   if (folders.length === 0) throw new Error(`There is no Kafka log folder below ${dataDir}`);

@@ -32,6 +32,11 @@ export class Breaker {
     return this.#openings > 0;
   }
 
+  /** Whether one request tries right now, whatever comes of it. */
+  get isTrying(): boolean {
+    return this.#trying !== undefined;
+  }
+
   /** How long until a request may pass; 0: at once. */
   waitMs(now: number): number {
     if (this.#openings === 0) return 0;

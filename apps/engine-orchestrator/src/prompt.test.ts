@@ -123,11 +123,22 @@ test('a prompt holds the content beside the instructions: text as text, images a
 });
 
 test('a prompt leaves more room where upstreams counted more tokens than were estimated, and never less', () => {
-  const counted = (inputTokens: number, more: Partial<TurnEntry> = {}): TurnEntry => ({ ...turn(0, 'x', []), usage: { inputTokens, outputTokens: 1, cachedInputTokens: 0, toolCalls: {} }, context: { tokens: 1000, pruned: 0 }, ...more });
-  expect([[], [counted(900)], [counted(1100)], [counted(1600), counted(1010)], [counted(90_000)], [counted(5000, { estimated: ['input'] })]].map(estimateFactor)).toEqual([1, 1, 1.25, 1.75, 4, 1]);
+  const counted = (inputTokens: number, more: Partial<TurnEntry> = {}): TurnEntry => ({ ...turn(0, 'x', []), usage: { inputTokens, outputTokens: 1, cachedInputTokens: 0, toolCalls: {} }, context: { tokens: 4000, pruned: 0 }, ...more });
+  expect([[], [counted(3600)], [counted(4400)], [counted(6400), counted(4040)], [counted(90_000)], [counted(20_000, { estimated: ['input'] })], [counted(2000, { context: { tokens: 400, pruned: 0 } })]].map(estimateFactor)).toEqual([1, 1, 1.25, 1.75, 4, 1, 1]);
   const long = Array.from({ length: 40 }, (_, step) => turn(step, 'y'.repeat(1000), []));
   const shown = (first: TurnEntry) => requestOf(sessionOf(), [first, ...long.slice(1)]).messages.length;
-  expect(shown(counted(2000))).toBeLessThan(shown(counted(1000)));
+  expect(shown(counted(8000))).toBeLessThan(shown(counted(4000)));
+});
+
+test('a task that fits by itself is never too large because of what upstreams counted', () => {
+  const session = sessionOf({ instructions: 'x'.repeat(26_000) });
+  const counted: TurnEntry = { ...turn(0, 'x', []), usage: { ...usage, inputTokens: 8000 }, context: { tokens: 6700, pruned: 0 } };
+  expect([promptOf(session, [counted], on, engine).isTooLarge, promptOf(sessionOf({ instructions: 'x'.repeat(40_000) }), [], on, engine).isTooLarge]).toEqual([false, true]);
+});
+
+test('a reply has at most the tokens that the engine and the key allow, whatever the request asks for', () => {
+  const limited = (request: Partial<RunRequest>, outputTokens?: number) => promptOf(sessionOf(request), [], on, { ...engine, limits: { contextTokens: 100_000, ...(outputTokens !== undefined && { outputTokens }) } }).request;
+  expect([limited({}), limited({ maxStepTokens: 20_000 }), limited({ maxStepTokens: 20_000 }, 500), limited({ limits: { outputTokens: 500 } }, 500)].map(({ maxTokens }) => maxTokens)).toEqual([undefined, 20_000, 500, 500]);
 });
 
 describe('the steps that clients see', () => {

@@ -30,6 +30,8 @@ export interface Prompt {
 const OUTPUT_TOKENS = 4096;
 const OUTPUT_PART = 0.25;
 const PRUNING_BUFFER = 1;
+/** What turns may take at least, where a task that fits by itself leaves hardly any room. */
+const MEMORY_TOKENS_MIN = 256;
 
 /** What the model is asked in the session's next turn: a pure function of the session and its journal. */
 export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'step' | 'usage'>, journal: readonly JournalEntry[], { model, responseFormat, reasoningEffort }: Omit<Target, 'upstream'>, engine: Engine): Prompt {
@@ -46,9 +48,9 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
   const isLast = reachedLimit({ step, usage }, engine) !== undefined;
   const tail: ModelMessage[] = isLast && journal.length > 0 ? [{ role: 'user', content: lastTurn(answer?.name) }] : [];
   const headTokens = tokensOf([...head, ...tail]) + (answerFormat && !answer ? textTokens(JSON.stringify(answerFormat)) : 0) + (tools.length > 0 ? textTokens(JSON.stringify(tools)) : 0);
-  const { contextTokens, outputTokens = OUTPUT_TOKENS, pruningBuffer = PRUNING_BUFFER } = engine.limits;
-  const reserved = Math.min(request.maxStepTokens ?? outputTokens, Math.floor(contextTokens * OUTPUT_PART));
-  const tokensMax = Math.floor((contextTokens - reserved) / estimateFactor(journal)) - headTokens;
+  const { contextTokens, outputTokens, pruningBuffer = PRUNING_BUFFER } = engine.limits;
+  const reserved = Math.min(request.maxStepTokens ?? outputTokens ?? OUTPUT_TOKENS, outputTokens ?? Infinity, Math.floor(contextTokens * OUTPUT_PART));
+  const tokensMax = Math.max(MEMORY_TOKENS_MIN, Math.floor((contextTokens - reserved) / estimateFactor(journal)) - headTokens);
   const { messages, tokens, prunedTokens } = workingMemory({
     turns: journal.filter((entry) => entry.kind === 'turn'),
     results: resultsOf(journal),
@@ -63,14 +65,14 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
       messages: [...head, ...messages, ...tail],
       tools,
       ...(answer && (isLast || !plans) ? { toolChoice: { name: answer.name } } : isLast && tools.length > 0 && { toolChoice: 'none' as const }),
-      ...(request.maxStepTokens !== undefined && { maxTokens: reserved }),
+      ...((request.maxStepTokens ?? request.limits?.outputTokens) !== undefined && { maxTokens: reserved }),
       ...(engine.limits.outputTokens !== undefined && { outputTokens: reserved }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(answerFormat && formatOf(answerFormat, responseFormat)),
     },
     tokens: headTokens + tokens,
     prunedTokens,
-    isTooLarge: tokensMax <= 0,
+    isTooLarge: headTokens >= contextTokens - reserved,
   };
 }
 

@@ -101,12 +101,13 @@ export const RESULTS = statement(
    ), locked as (
      select run_id, result_room from engine.sessions where run_id in (select "runId" from input) order by run_id for update
    ), sized as (
-     select i.*, l.result_room, sum(octet_length(i.body::text)) over (partition by i."runId" order by i.step, i."callId") as bytes
+     select i.*, l.result_room, sum(octet_length(i.body::text)) filter (where octet_length(i.body::text) <= l.result_room) over (partition by i."runId" order by i.step, i."callId") as bytes
      from input i join locked l on l.run_id = i."runId"
+     where not exists (select 1 from engine.journal j where j.run_id = i."runId" and j.step = i.step and j.call_id = i."callId")
    ), inserted as (
      insert into engine.journal (run_id, step, call_id, kind, body)
      select "runId", step, "callId", 'result',
-       case when bytes > result_room then json_build_object('kind', 'result', 'step', step, 'callId', "callId", 'result', $3::json) else body end
+       case when bytes > result_room or octet_length(body::text) > result_room then json_build_object('kind', 'result', 'step', step, 'callId', "callId", 'result', $3::json) else body end
      from sized
      on conflict do nothing
      returning run_id, step, octet_length(body::text) as bytes

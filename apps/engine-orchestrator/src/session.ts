@@ -92,6 +92,7 @@ export function contextOf(journal: readonly JournalEntry[]): { peakContextTokens
 
 const FACTOR_STEPS = 4;
 const FACTOR_MAX = 4;
+const FACTOR_TOKENS_MIN = 4000;
 
 /**
  * How many tokens upstreams counted for one that was estimated, at worst; 1 to 4. It goes up in quarters and never down,
@@ -100,8 +101,10 @@ const FACTOR_MAX = 4;
 export function estimateFactor(journal: readonly JournalEntry[]): number {
   let factor = 1;
   for (const entry of journal) {
-    if (entry.kind !== 'turn' || !entry.context?.tokens || entry.estimated?.includes('input')) continue;
-    factor = Math.max(factor, Math.ceil((entry.usage.inputTokens / entry.context.tokens) * FACTOR_STEPS) / FACTOR_STEPS);
+    // Of a short prompt most may be what the upstream adds to it, which is no more for a long one.
+    if (entry.kind !== 'turn' || entry.estimated?.includes('input')) continue;
+    const { tokens = 0 } = entry.context ?? {};
+    if (tokens >= FACTOR_TOKENS_MIN) factor = Math.max(factor, Math.ceil((entry.usage.inputTokens / tokens) * FACTOR_STEPS) / FACTOR_STEPS);
   }
   return Math.min(FACTOR_MAX, factor);
 }

@@ -36,6 +36,8 @@ export interface TurnLoopOptions {
 
 const ATTEMPTS_MAX = 5;
 const UPSTREAM_TRIES_MAX = 10;
+/** What asks to be left alone for less is a failure like any other, or it could be asked twice a second for as long as the run lasts. */
+const RETRY_AFTER_MS_MIN = 1000;
 const UPSTREAM_BACKOFF = { firstMs: 500, maxMs: 30_000 };
 const LISTING_TRIES_MAX = 6;
 const STOP_CHANNEL = 'nightshift.stop';
@@ -191,10 +193,12 @@ export class TurnLoop {
   }
 
   async #afterModelError(session: ClaimedSession, err: ModelError, held: Held): Promise<TurnEnd | undefined> {
-    const upstreamFailures = session.upstreamFailures + 1;
+    // Who is told when to come back is early, not wrong: that lasts as long as the run may.
+    const isEarly = err.kind === 'rate_limited' && (err.retryAfterMs ?? 0) >= RETRY_AFTER_MS_MIN;
+    const upstreamFailures = session.upstreamFailures + (isEarly ? 0 : 1);
     if (!err.isRetryable || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(err.code, err.message, { upstreamStatus: err.status, tries: upstreamFailures }));
     metrics.retries.inc({ work: 'turn' });
-    const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, upstreamFailures));
+    const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, Math.max(1, upstreamFailures)));
     await this.#putBack(session, { upstreamFailures, checkCount: session.checkCount, delayMs }, held);
     return undefined;
   }

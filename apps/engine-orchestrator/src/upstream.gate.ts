@@ -74,7 +74,8 @@ export class Gate {
   #enter(tokens: number, isBehind: boolean): Place | NoPlace {
     const now = this.#now();
     const openMs = this.#breaker.waitMs(now);
-    if (openMs > 0) return { reason: 'open', waitMs: openMs };
+    // What comes of the one that tries may take as long as a turn does: nobody fails meanwhile.
+    if (openMs > 0) return { reason: this.#breaker.isTrying ? 'limited' : 'open', waitMs: openMs };
     if (isBehind || this.#inFlight >= this.#concurrency) return { reason: 'limited', waitMs: 0 };
     const waitMs = Math.max(this.#requests?.waitMs(1, now) ?? 0, this.#tokens?.waitMs(tokens, now) ?? 0);
     return waitMs > 0 ? { reason: 'limited', waitMs } : this.#place(tokens, now);

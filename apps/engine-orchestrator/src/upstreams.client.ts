@@ -77,17 +77,21 @@ export class Upstreams {
   async complete(engine: Engine, asking: Asking, requestFor: (target: Target) => ModelRequest): Promise<ModelReply | Limited> {
     const failures: ModelError[] = [];
     const refusals: NoPlace[] = [];
+    let kept = asking.place;
     for (const target of this.targets(engine)) {
-      const place = asking.place?.upstream === target.upstream ? asking.place : this.#gate(target.upstream).enter(asking.tokens);
+      const place = kept?.upstream === target.upstream ? kept : this.#gate(target.upstream).enter(asking.tokens);
       if ('reason' in place) {
         refusals.push(place);
         continue;
       }
-      if (place !== asking.place) asking.place?.leave('unknown', 0);
+      if (place !== kept) kept?.leave('unknown', 0);
+      kept = undefined;
       try {
         const request = requestFor(target);
         return await settled(request, await this.#attempt(target, place, asking, request, failures.length + 1));
       } catch (err) {
+        // Where the request could not even be made.
+        place.leave('unknown', 0);
         if (!(err instanceof ModelError) || err.kind === 'aborted') throw err;
         failures.push(err);
         if (!err.mayFallBack && failures.length === 1) break;
@@ -98,7 +102,8 @@ export class Upstreams {
 
   /** Queues a turn for the next place that an upstream of its engine has; organisations take turns. One that is queued already keeps its position. */
   wait(engine: Engine, { orgId, tokens, runId, enter }: Waiting): void {
-    if (this.#waiters.has(runId)) return;
+    // A place may have come for it while its turn found itself behind others: then it is called already.
+    if (this.#waiters.has(runId) || this.#places.has(runId)) return;
     const waiter: Waiter = {
       lane: orgId,
       tokens,
@@ -162,9 +167,11 @@ export class Upstreams {
   #nobody(engine: Engine, failures: readonly ModelError[], refusals: readonly NoPlace[]): Limited {
     const [first] = failures;
     const retryable = failures.find((failure) => failure.isRetryable);
-    if (first && !retryable) throw first;
+    // One whose quota is used up is final only where no other could have been asked.
+    if (first && !retryable && !(first.mayFallBack && refusals.length > 0)) throw first;
     const waitMs = Math.min(...refusals.map((refusal) => refusal.waitMs), ...failures.map((failure) => failure.retryAfterMs ?? 0));
     if (retryable) throw retryable.after(waitMs);
+    if (first) throw new ModelError('unavailable', { code: first.code, message: first.message, status: first.status, retryAfterMs: waitMs, cause: first });
     if (refusals.every(({ reason }) => reason === 'open')) {
       const message = 'The model server has failed too often and is left alone for now.';
       throw new ModelError('unavailable', { code: 'upstream_unavailable', message, retryAfterMs: waitMs });

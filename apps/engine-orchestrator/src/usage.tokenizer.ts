@@ -12,14 +12,34 @@ let loading: Promise<(text: string) => number> | undefined;
 export async function settled(request: ModelRequest, reply: ModelReply): Promise<ModelReply> {
   const { estimated } = reply.usage;
   if (estimated.length === 0) return reply;
+  try {
+    return await counted(request, reply);
+  } catch {
+    // A reply is worth more than an exact count: it keeps the one by characters.
+    return reply;
+  }
+}
+
+async function counted(request: ModelRequest, reply: ModelReply): Promise<ModelReply> {
+  const { estimated } = reply.usage;
   const inputTokens = estimated.includes('input') ? await tokensOf(inputTexts(request)) : reply.usage.inputTokens;
   const outputTokens = estimated.includes('output') ? await tokensOf(outputTexts(reply)) : reply.usage.outputTokens;
   return { ...reply, usage: { ...reply.usage, inputTokens, outputTokens, cachedInputTokens: Math.min(reply.usage.cachedInputTokens, inputTokens) } };
 }
 
+async function load(): Promise<(text: string) => number> {
+  try {
+    const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
+    return (text) => countTokens(text, { allowedSpecial: 'all' });
+  } catch (err) {
+    loading = undefined;
+    throw err;
+  }
+}
+
 async function tokensOf(texts: readonly string[]): Promise<number> {
   // Its tables are large: they are loaded when a count is missing for the first time.
-  const count = await (loading ??= import('gpt-tokenizer/encoding/o200k_base').then(({ countTokens }) => (text: string) => countTokens(text, { allowedSpecial: 'all' })));
+  const count = await (loading ??= load());
   let tokens = 0;
   let chars = 0;
   for (const text of texts) {

@@ -141,7 +141,7 @@ describe('tool results', () => {
     const [third] = await store.results([large('call_c', 1), large('call_d', 1, 10)]);
     expect(third).toMatchObject({ runId, claimed: true, pending: 0, step: 2 });
     const told = (await store.journal(runId)).flatMap((entry) => (entry.kind === 'result' ? [[entry.callId, entry.step, entry.result.errorCode ?? (entry.result.content as string).length]] : []));
-    expect(told).toEqual([['call_a', 0, 1000], ['call_b', 0, 1000], ['call_c', 1, 'result_limit'], ['call_d', 1, 'result_limit']]);
+    expect(told).toEqual([['call_a', 0, 1000], ['call_b', 0, 1000], ['call_c', 1, 'result_limit'], ['call_d', 1, 10]]);
   });
 
   test('of two runs in one batch take room of their own run alone', async () => {

@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import type { Engine, RunOutcome, Upstream } from '@nightshift/contracts';
 import { InProcessHints } from '@nightshift/run-stream';
-import { createLog } from '@nightshift/runtime';
+import { createLog, freePort } from '@nightshift/runtime';
 import { type FakeModel, startFakeModel, waitFor } from '@nightshift/testing';
 import { type Catalogue, upstreamOf } from '../src/catalogue.ts';
 import { startedEvent } from '../src/engine-events.ts';
@@ -14,7 +12,6 @@ import { arrived, engineStage, LEASE_MS, newSession, nobody, tool } from './stag
 
 const engine: Engine = { id: 'tim', aliases: [], upstreams: [{ name: 'first', model: 'a' }, { name: 'second', model: 'b' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 10_000 } };
 const alone: Engine = { ...engine, upstreams: [{ name: 'first', model: 'a' }] };
-const log = createLog({ level: 'silent', format: 'json' });
 
 let on: Awaited<ReturnType<typeof engineStage>>;
 let first: FakeModel;
@@ -48,7 +45,7 @@ function engineOf({ engines = [engine], slots = 10, ...upstreams }: { engines?: 
   const made = new Upstreams(catalogue);
   const sessions = on.store();
   const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-  const loop = new TurnLoop({ db: on.db, sessions, upstreams: made, tools: nobody, hints: new InProcessHints(), pool: 'shared', slots, leaseMs: LEASE_MS, observer, log });
+  const loop = new TurnLoop({ db: on.db, sessions, upstreams: made, tools: nobody, hints: new InProcessHints(), pool: 'shared', slots, leaseMs: LEASE_MS, observer, log: createLog({ level: 'silent', format: 'json' }) });
   open.push({ loop, upstreams: made });
   loop.start();
   const begin = async (directives: string, more: Parameters<typeof newSession>[0] = {}) => {
@@ -62,13 +59,6 @@ function engineOf({ engines = [engine], slots = 10, ...upstreams }: { engines?: 
 const outcomeOf = (runId: string) => waitFor(async () => (await on.sql<{ outcome: RunOutcome | null }>('select outcome from engine.sessions where run_id = $1', [runId]))[0]?.outcome, { describe: 'the end of the session', timeoutMs: 20_000 });
 const turnsOf = async (runId: string) => (await on.sql<{ body: TurnEntry }>("select body from engine.journal where run_id = $1 and kind = 'turn' order by step", [runId])).map(({ body }) => body);
 const rowOf = async (runId: string) => (await on.row(runId))!;
-const nobodyListens = async (): Promise<string> => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `http://127.0.0.1:${port}/v1`;
-};
 
 describe('an engine with two upstreams', () => {
   test.each([
@@ -88,7 +78,7 @@ describe('an engine with two upstreams', () => {
   });
 
   test('asks the second when nobody listens where the first should be', async () => {
-    const { begin } = engineOf({ first: { baseUrl: await nobodyListens() } });
+    const { begin } = engineOf({ first: { baseUrl: `http://127.0.0.1:${await freePort()}/v1` } });
     expect(await outcomeOf(await begin('answer:there'))).toMatchObject({ result: { answer: 'there' } });
   });
 
@@ -159,6 +149,37 @@ describe('an upstream that fails again and again', () => {
     expect(row.inMs).toBeGreaterThan(15_000);
     expect(first.record().requests).toBe(1);
   });
+});
+
+test('while one turn tries an upstream that was down, the others wait without being counted as failures', async () => {
+  first.fail({ kind: 'status', status: 500 });
+  const { begin } = engineOf({ engines: [alone], first: { breaker: { failures: 1, openMs: 1 } } });
+  const trying = await begin('run:a delay:600');
+  await waitFor(async () => (await rowOf(trying)).upstreamFailures === 1);
+  first.fail(null);
+  await waitFor(() => first.record().inFlight === 1);
+  const other = await begin('run:b');
+  for (const runId of [trying, other]) await outcomeOf(runId);
+  expect((await rowOf(other)).upstreamFailures).toBe(0);
+});
+
+test('a quota that is used up is not the end where the next upstream is only full', async () => {
+  first.fail({ kind: 'status', status: 429, type: 'insufficient_quota' });
+  const { begin } = engineOf({ second: { concurrency: 1 } });
+  await begin('run:holding hang:1');
+  await waitFor(() => second.record().inFlight === 1);
+  const runId = await begin('run:x');
+  await waitFor(async () => (await rowOf(runId)).upstreamFailures === 1);
+});
+
+test('an upstream that says when to come back uses up none of a run’s tries', async () => {
+  first.fail({ kind: 'status', status: 429, retryAfter: '1' });
+  const { begin } = engineOf({ engines: [alone] });
+  const runId = await begin('run:x answer:later');
+  await waitFor(() => first.record().requests === 2);
+  expect(await rowOf(runId)).toMatchObject({ upstreamFailures: 0, attempts: 0 });
+  first.fail(null);
+  expect(await outcomeOf(runId)).toMatchObject({ status: 'succeeded' });
 });
 
 describe('an upstream with limits', () => {

@@ -5,6 +5,9 @@ import { FairGate } from './fair-gate.ts';
 const TIMEOUT_MS = 10_000;
 const THREADS = 2;
 const MEMORY_MB = 512;
+/** What a thread decodes is no part of its heap, so all memory of the process is watched while documents are read. */
+const GROWTH_BYTES_MAX = 768 * 1024 * 1024;
+const WATCH_MS = 50;
 const IDLE_MS = 30_000;
 
 /** A document that could not be read; the message is for the model. */
@@ -28,15 +31,20 @@ export class Documents {
   async read(document: Document, orgId: string, signal: AbortSignal): Promise<Readable> {
     const leave = await this.#gate.enter(orgId, signal);
     const late = AbortSignal.timeout(this.#timeoutMs);
+    const large = new AbortController();
+    const before = process.memoryUsage.rss();
+    const watch = setInterval(() => process.memoryUsage.rss() - before > GROWTH_BYTES_MAX && large.abort(), WATCH_MS);
     try {
       this.#pool ??= start();
       const pool = await this.#pool;
-      return (await pool.run(document, { signal: AbortSignal.any([signal, late]) })) as Readable;
+      return (await pool.run(document, { signal: AbortSignal.any([signal, late, large.signal]) })) as Readable;
     } catch (err) {
       signal.throwIfAborted();
+      if (large.signal.aborted) throw new UnreadableError('it takes too much memory to read', { cause: err });
       if (late.aborted) throw new UnreadableError('it takes too long to read', { cause: err });
       throw new UnreadableError('it cannot be read as what it says it is', { cause: err });
     } finally {
+      clearInterval(watch);
       leave();
     }
   }

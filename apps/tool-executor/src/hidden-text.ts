@@ -1,6 +1,8 @@
 const HIDDEN = '[hidden]';
 /** Shorter texts are found by chance. */
 const CHARS_MIN = 4;
+/** Longer texts are no header with a scheme and a token, and their words are no secrets. */
+const SPLIT_CHARS_MAX = 1000;
 
 /** Every text inside a value that would give a credential away; `Bearer x` is one, and so is `x`. */
 export function secretsOf(value: unknown): string[] {
@@ -11,7 +13,7 @@ export function secretsOf(value: unknown): string[] {
 }
 
 function collect(value: unknown, found: Set<string>): void {
-  if (typeof value === 'string') for (const text of [value, ...value.split(' ')]) found.add(text);
+  if (typeof value === 'string') for (const text of [value, ...(value.length <= SPLIT_CHARS_MAX ? value.split(' ') : [])]) found.add(text);
   else if (typeof value === 'number') found.add(String(value));
   else if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) collect(inner, found);
 }

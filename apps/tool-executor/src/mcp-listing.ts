@@ -13,6 +13,7 @@ export interface McpToolFacts {
 const OFFERS_MAX = 128;
 const LISTING_BYTES_MAX = 512 * 1024;
 const NAMES_TOLD_MAX = 50;
+const NAME_CHARS_TOLD = 64;
 
 /** Whether a run may call a tool: names are compared without their case. */
 export function isAllowed(allowedTools: readonly string[] | null, name: string): boolean {
@@ -37,14 +38,15 @@ export function listingOf(tools: readonly McpToolFacts[], allowedTools: readonly
   let room = LISTING_BYTES_MAX;
   const offers = allowed
     .toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
+    .slice(0, OFFERS_MAX)
     .map(offerOf)
-    .filter((offer, index) => index < OFFERS_MAX && (room -= Buffer.byteLength(JSON.stringify(offer))) >= 0);
+    .filter((offer) => (room -= Buffer.byteLength(JSON.stringify(offer))) >= 0);
   return { offers };
 }
 
 /** The names of a server's tools, for the model. */
 export function namesOf(tools: readonly Pick<McpToolFacts, 'name'>[]): string {
-  const names = tools.map(({ name }) => name).toSorted();
+  const names = tools.map(({ name }) => name.slice(0, NAME_CHARS_TOLD).toWellFormed()).toSorted();
   const more = names.length > NAMES_TOLD_MAX ? ` and ${names.length - NAMES_TOLD_MAX} more` : '';
   return names.length === 0 ? 'It has no tools.' : `It has: ${names.slice(0, NAMES_TOLD_MAX).join(', ')}${more}.`;
 }

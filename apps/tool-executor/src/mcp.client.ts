@@ -40,6 +40,9 @@ interface Known {
 interface Connection {
   readonly client: Promise<Client>;
   transport: StreamableHTTPClientTransport | undefined;
+  memory: Known | undefined;
+  /** Whether the server has answered anything over it: what is remembered of its revision may be wrong. */
+  isProven: boolean;
   inFlight: number;
   usedAt: number;
   isRetired: boolean;
@@ -50,6 +53,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const SILENCE_MAX_MS = 60_000;
 const CALL_MAX_MS = 600_000;
 const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
+const LIST_PAGES_MAX = 8;
 const KNOWN_MAX = 1000;
 const ERA_MS = 300_000;
 const IDLE_MS = 300_000;
@@ -71,6 +75,7 @@ export function createMcpServers(egress: Egress): McpServers {
         {
           versionNegotiation: { mode: 'auto' },
           inputRequired: { autoFulfill: false },
+          listMaxPages: LIST_PAGES_MAX,
           responseCacheStore: memory.lists,
           // A result that breaks its own schema is still what the tool did: it is told as it is, and no schema is compiled.
           jsonSchemaValidator: { getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }) },
@@ -78,7 +83,7 @@ export function createMcpServers(egress: Egress): McpServers {
       );
       connection.transport = new StreamableHTTPClientTransport(new URL(address.url), { fetch, requestInit: { headers: { ...address.headers } } });
       endWithStreams(connection.transport);
-      await client.connect(connection.transport, { timeout: CONNECT_TIMEOUT_MS, ...(prior && { prior }) });
+      await within(CONNECT_TIMEOUT_MS * 3, client.connect(connection.transport, { timeout: CONNECT_TIMEOUT_MS, ...(prior && { prior }) }), () => void client.close().catch(() => undefined));
       return client;
     };
     const prior = memory.era && memory.era.until > performance.now() ? memory.era.prior : undefined;
@@ -111,8 +116,8 @@ export function createMcpServers(egress: Egress): McpServers {
     let connection = connections.get(id);
     if (!connection) {
       const { promise, resolve } = Promise.withResolvers<Client>();
-      const fresh: Connection = { client: promise, transport: undefined, inFlight: 0, usedAt: 0, isRetired: false };
-      resolve(knownOf(key).then((memory) => connect(address, memory, fresh)));
+      const fresh: Connection = { client: promise, transport: undefined, memory: undefined, isProven: false, inFlight: 0, usedAt: 0, isRetired: false };
+      resolve(knownOf(key).then((memory) => connect(address, (fresh.memory = memory), fresh)));
       promise.catch(() => undefined);
       connections.set(id, (connection = fresh));
     }
@@ -130,11 +135,16 @@ export function createMcpServers(egress: Egress): McpServers {
       const { id, connection } = connectionOf(address);
       connection.inFlight += 1;
       try {
-        return await ask(await until(connection.client, signal));
+        const answer = await ask(await until(connection.client, signal));
+        connection.isProven = true;
+        return answer;
       } catch (err) {
         if (signal.aborted) throw signal.reason;
         const hadSession = connection.transport?.sessionId !== undefined;
-        if (!isAnswer(err)) retire(id, connection);
+        if (!isAnswer(err) || !connection.isProven) {
+          retire(id, connection);
+          if (connection.memory) connection.memory.era = undefined;
+        }
         if (isRebuilt || !hadSession || !isSessionGone(err)) throw err;
       } finally {
         connection.inFlight -= 1;
@@ -174,11 +184,23 @@ export function createMcpServers(egress: Egress): McpServers {
 
 /** Says goodbye to a session, as far as the server listens, and closes the connection. */
 async function end(connection: Connection): Promise<void> {
-  const client = await connection.client.catch(() => undefined);
-  if (!client) return;
+  const client = await Promise.race([connection.client.catch(() => undefined), delay(GOODBYE_MS)]);
+  if (!client) return connection.transport?.close().catch(() => undefined);
   const goodbye = connection.transport?.terminateSession().catch(() => undefined);
-  await Promise.race([goodbye, new Promise((resolve) => setTimeout(resolve, GOODBYE_MS).unref())]);
+  await Promise.race([goodbye, delay(GOODBYE_MS)]);
   await client.close().catch(() => undefined);
+}
+
+const delay = (ms: number): Promise<undefined> => new Promise((resolve) => void setTimeout(() => resolve(undefined), ms).unref());
+
+/** Rejects when something takes longer than that, and calls `giveUp`. */
+function within<T>(ms: number, pending: Promise<T>, giveUp: () => void): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(Object.assign(new Error('the server did not answer in time'), { code: 'REQUEST_TIMEOUT' }));
+    giveUp();
+  }, ms).unref();
+  return Promise.race([pending, promise]).finally(() => clearTimeout(timer));
 }
 
 /** The client would wait for an answer whose stream has ended until its time is up: this tells it. */

@@ -46,7 +46,7 @@ async function testMcp(mcp: McpTools, { tool, credentials, orgId, callId, argume
   const { url, headers } = addressOf(tool, credentials, call);
   return {
     request: { method: 'POST', url, headerNames: Object.keys(headers).map((name) => name.toLowerCase()).sort(), body: args },
-    reply: replyOf({ ...result, content: hide(result.content, secretsOf(credentials)) }, null, startedAt),
+    reply: replyOf({ ...result, content: hide(result.content, secretsOf([credentials.headers, credentials.defaults, credentials.auth?.token])) }, null, startedAt),
   };
 }
 

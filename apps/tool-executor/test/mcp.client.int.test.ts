@@ -85,11 +85,11 @@ describe('what revision a server speaks', () => {
   });
 
   test('is found out anew when the server was exchanged for a newer or an older one', async () => {
-    let server = await on.serve({ revision: '2025' });
+    let server = await on.serve({ revision: '2026' });
     const { url } = server;
     const port = Number(new URL(url).port);
-    expect(await on.call(mcpTool(url), 'write', { text: 'a' }, { runId: 'run_0' })).toMatchObject({ isError: false });
-    for (const [index, revision] of (['2026', '2025'] as const).entries()) {
+    expect(await on.call(mcpTool(url), 'write', { text: 'a' }, { runId: 'run_before' })).toMatchObject({ isError: false });
+    for (const [index, revision] of (['2025', '2026', '2025'] as const).entries()) {
       await server.close();
       server = await on.serve({ revision, port });
       // What is remembered of the old server may fail one run's first call, and no more.

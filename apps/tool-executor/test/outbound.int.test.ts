@@ -97,8 +97,8 @@ describe('a host that cannot be connected to', () => {
     const host = await closedPort();
     let now = 0;
     const outbound = outboundWith(() => now);
-    const once = (lane = 'org_1 host') => outbound.send(callOf(host.url, { lane, timeoutMs: 150 }));
-    for (let at = 0; at < 5; at += 1) expect(statusOf(await once())).toBe('connection_refused');
+    const once = (lane = 'org_1 host', timeoutMs = 10_000) => outbound.send(callOf(host.url, { lane, timeoutMs }));
+    for (let at = 0; at < 5; at += 1) expect(statusOf(await once('org_1 host', 150))).toBe('connection_refused');
     await host.open();
     const heldOff = await Promise.all(Array.from({ length: 20 }, () => once()));
     expect(new Set(heldOff.map(statusOf))).toEqual(new Set(['host_unreachable']));
@@ -125,7 +125,7 @@ describe('a host that cannot be connected to', () => {
   test('is another thing than one that answers badly, or not at all', async () => {
     const outbound = outboundWith();
     for (const path of ['echo?cut=9', 'status/500', 'echo?cut=9', 'status/404', 'echo?cut=9', 'echo?cut=9', 'echo?cut=9']) await outbound.send(callOf(`${fake.url}/tool/${path}`));
-    for (let at = 0; at < 6; at += 1) expect(statusOf(await outbound.send(callOf(`${fake.url}/tool/echo?hang=99`, { timeoutMs: 30 })))).toBe('timeout');
+    for (let at = 0; at < 6; at += 1) expect(statusOf(await outbound.send(callOf(`${fake.url}/tool/echo?hang=99`, { timeoutMs: 300 })))).toBe('timeout');
     expect(statusOf(await outbound.send(callOf(`${fake.url}/tool/status/204`)))).toBe(204);
   });
 });

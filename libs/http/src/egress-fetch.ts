@@ -35,6 +35,12 @@ export function createFetch(egress: Egress, { timeoutMs, responseBytesMax, allow
     const isBodiless = bodiless.has(answer.status);
     if (isBodiless) answer.body.destroy();
     const received = Object.entries(answer.headers).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
-    return new Response(isBodiless ? null : ReadableStream.from<Buffer>(answer.body), { status: answer.status, headers: received.filter(([name]) => name !== 'content-encoding') });
+    try {
+      return new Response(isBodiless ? null : ReadableStream.from<Buffer>(answer.body), { status: answer.status, headers: received.filter(([name]) => name !== 'content-encoding') });
+    } catch (err) {
+      // Such as a status that there is not.
+      answer.body.destroy();
+      throw err;
+    }
   };
 }

@@ -153,7 +153,8 @@ export function createEgress(options: EgressOptions): Egress {
     const watch = startWatch(wanted, hostname);
     try {
       const answer = await send(hop, ranges, watch, true, (pool, options, onStart) => openExchange(pool, options, { host: hostname, bytesMax: wanted.responseBytesMax, onStart }));
-      answer.body.once('close', () => watch.stop());
+      if (answer.body.closed) watch.stop();
+      else answer.body.once('close', () => watch.stop());
       return answer;
     } catch (err) {
       watch.stop();

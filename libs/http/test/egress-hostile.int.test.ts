@@ -50,7 +50,7 @@ describe('an answer that is meant to hold on to the request', () => {
       socket.on('close', () => closed.resolve());
       behave(socket);
     });
-    expect(await codeOf(egress.request(get(url)))).toBe(code);
+    expect(await codeOf(egress.request(get(url, code === 'timeout' ? {} : { timeoutMs: 10_000 })))).toBe(code);
     await closed.promise;
   });
 

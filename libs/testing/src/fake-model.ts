@@ -25,7 +25,7 @@ export type FakeModel = {
   /** The last 200 requests, with the headers they came with. */
   recent(): { headers: Record<string, unknown>; body: FakeRequest }[];
   /** Makes every request go wrong, whatever its script says, until it is told otherwise. */
-  fail(fault: { readonly kind: FakeFault['kind']; readonly status?: number; readonly retryAfter?: string } | null): void;
+  fail(fault: { readonly kind: FakeFault['kind']; readonly status?: number; readonly retryAfter?: string; /** The error's `type`. */ readonly type?: string } | null): void;
   reset(): void;
   close(): Promise<void>;
 };
@@ -137,11 +137,11 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
 }
 
 /** Fails the way the script says; a hanging request is left to its client. */
-function goWrong({ kind, status, retryAfter }: { kind: FakeFault['kind']; status: number; retryAfter: string | null }, res: ServerResponse): void {
+function goWrong({ kind, status, retryAfter, type = 'fake' }: { kind: FakeFault['kind']; status: number; retryAfter: string | null; type?: string }, res: ServerResponse): void {
   if (kind === 'status') {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (retryAfter !== null) headers['retry-after'] = retryAfter;
-    res.writeHead(status, headers).end('{"type":"error","error":{"message":"as the script says","type":"fake"}}');
+    res.writeHead(status, headers).end(JSON.stringify({ type: 'error', error: { message: 'as the script says', type } }));
   }
   if (kind === 'cut') {
     res.writeHead(200, sse).write(`${chunk('{"role":"assistant","content":"cut off he"}')}data: {"choices":[{"del`, () => res.destroy());
