@@ -169,7 +169,7 @@ test('a quota that is used up is not the end where the next upstream is only ful
   await begin('run:holding hang:1');
   await waitFor(() => second.record().inFlight === 1);
   const runId = await begin('run:x');
-  await waitFor(async () => (await rowOf(runId)).upstreamFailures === 1);
+  expect(await waitFor(async () => (await rowOf(runId)).upstreamFailures === 1)).toBe(true);
 });
 
 test('an upstream that says when to come back uses up none of a run’s tries', async () => {
