@@ -142,7 +142,7 @@ describe('a turn', () => {
 });
 
 describe('an upstream that is limited or overloaded', () => {
-  test.each([['429', '7', 7000, 0], ['503', '3', 3000, 1], ['529', '5', 5000, 0]])('answering %s with Retry-After %s puts the turn back for that long, without an attempt', async (status, seconds, waitMs, upstreamFailures) => {
+  test.each([['429', '7', 7000, 0], ['503', '3', 3000, 1], ['529', '5', 5000, 1]])('answering %s with Retry-After %s puts the turn back for that long, without an attempt', async (status, seconds, waitMs, upstreamFailures) => {
     const { begin } = engineOf();
     const { runId } = await begin(`fail:${status}x1 retry:${seconds} answer:later`);
     const row = await waitFor(async () => {

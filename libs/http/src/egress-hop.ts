@@ -11,7 +11,7 @@ export interface Hop {
 
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
-/** The request a redirect asks for; null if the answer is none, or asks to give the body to another origin: what was meant for one is not sent to another. Throws EgressError `invalid_url` for a target that is no http URL. */
+/** The request a redirect asks for; null if the answer is none. Throws EgressError `invalid_url` for a target that is no http URL. */
 export function nextHop(hop: Hop, answer: { status: number; headers: Readonly<Record<string, string | string[]>> }): Hop | null {
   const location = [answer.headers['location'] ?? []].flat()[0];
   if (!redirectStatuses.has(answer.status) || location === undefined) return null;
@@ -22,7 +22,6 @@ export function nextHop(hop: Hop, answer: { status: number; headers: Readonly<Re
     url.password = hop.url.password;
   }
   const becomesGet = answer.status === 303 ? hop.method !== 'HEAD' : answer.status < 303 && hop.method === 'POST';
-  if (!sameOrigin && !becomesGet && hop.body !== null) return null;
   return {
     url,
     method: becomesGet ? 'GET' : hop.method,

@@ -113,15 +113,13 @@ describe('a redirect', () => {
     expect(server.seen.length).toBe(1);
   });
 
-  test('takes neither credentials nor a body to another origin, and keeps them on its own', async () => {
+  test('takes no credentials to another origin, and keeps them on its own', async () => {
     const target = await serve(ok);
     const server = await serve((req, res) => void res.writeHead(307, { location: req.url === '/a' ? '/b' : `${target.url}/c` }).end());
     const headers = { authorization: 'Bearer s', cookie: 'c', 'x-api-key': 'k', 'content-type': 'text/plain', traceparent: 't' };
     await egressWith().request(get(`${server.url}/a`, { method: 'POST', body: 'kept', headers, redirects: 2 }));
     expect(server.seen[1]).toMatchObject({ url: '/b', method: 'POST', body: 'kept', headers });
-    expect(target.seen).toEqual([]);
-    await egressWith().request(get(`${server.url}/b`, { headers, redirects: 2 }));
-    expect(target.seen[0]).toMatchObject({ method: 'GET', headers: { traceparent: 't' } });
+    expect(target.seen[0]).toMatchObject({ method: 'POST', body: 'kept', headers: { 'content-type': 'text/plain', traceparent: 't' } });
     for (const name of ['authorization', 'cookie', 'x-api-key']) expect(target.seen[0]?.headers).not.toHaveProperty(name);
   });
 
