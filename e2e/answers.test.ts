@@ -53,7 +53,7 @@ describe.each(shapes)('what a run in %s gives back', (shape) => {
     const expected = { inputTokens: sum('inputTokens'), outputTokens: sum('outputTokens'), toolCalls: 2, runs: 2 };
     // Turns and ended runs are counted apart from each other.
     const isCounted = ({ runs, inputTokens }: { runs: number; inputTokens: number }) => runs === 2 && inputTokens === expected.inputTokens;
-    await until(async () => isCounted((await api.usage()).body.total), { timeoutMs: 10_000, what: () => 'the usage to be counted' });
+    await until(async () => isCounted((await api.usage()).body.total), { timeoutMs: 2000, what: () => 'the usage to be counted' });
     expect((await api.usage()).body).toMatchObject({ total: expected, groups: [] });
     const byEngine = await api.call('GET', '/v1/usage?groupBy=engine');
     expect(byEngine.body).toMatchObject({ total: expected, groups: [{ key: 'tim-gpt', ...expected }] });
