@@ -3,9 +3,9 @@ import { InternalClient, type InternalTransport, injectTransport } from '@nights
 import { type App, APPS, type Logger, type LogOptions, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
 import type { Bus } from '@nightshift/messaging';
 import type { Service, Surroundings } from '@nightshift/service';
-import { InProcessHints } from '@nightshift/run-stream';
 import { must } from '@nightshift/std';
 import type { StandaloneEnvironment } from './config.ts';
+import { LinkedHints } from './linked.hints.ts';
 import type { ThreadLink } from './thread.link.ts';
 
 /** The environment with all its secrets. */
@@ -47,7 +47,7 @@ const away = (cause: unknown): never => {
 
 /** Builds the services of this thread; those that only the other one has are reached over its link. */
 export async function compose(builders: Builders, { environment, databaseUrl, serviceTokens }: Facts, { bus, link, log, shutdown }: Thread): Promise<Composed> {
-  const hints = new InProcessHints();
+  const hints = new LinkedHints(link);
   const readiness = new ReadinessChecks();
   const services = new Map<App, Service>();
   const inject = (app: App): InternalTransport => injectTransport((request) => must(services.get(app), app).app.inject(request));

@@ -4,7 +4,10 @@ import type { CheckResult } from '@nightshift/runtime';
 export interface Hints {
   /** Tells everybody who listens to `channel`; never rejects. */
   send(channel: string, text: string): void;
-  listen(channel: string, heard: (text: string) => void): void;
+  /** Calls `heard` for what is sent to `channel` from about now on; the function that it returns ends that. */
+  listen(channel: string, heard: (text: string) => void): () => void;
+  /** Calls `lost` whenever hints may have been missed. */
+  onGap(lost: () => void): void;
   health(): CheckResult[];
   close(): Promise<void>;
 }

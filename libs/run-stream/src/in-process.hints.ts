@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { CheckResult } from '@nightshift/runtime';
 import type { Hints } from './hints.ts';
 
-/** Hints within one process. */
+/** Hints within one thread. */
 export class InProcessHints implements Hints {
   readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0);
 
@@ -10,9 +10,17 @@ export class InProcessHints implements Hints {
     queueMicrotask(() => this.#emitter.emit(channel, text));
   }
 
-  listen(channel: string, heard: (text: string) => void): void {
+  listen(channel: string, heard: (text: string) => void): () => void {
     this.#emitter.on(channel, heard);
+    return () => void this.#emitter.off(channel, heard);
   }
+
+  /** Whether anybody listens. */
+  isHeard(channel: string): boolean {
+    return this.#emitter.listenerCount(channel) > 0;
+  }
+
+  onGap(): void {}
 
   health(): CheckResult[] {
     return [];

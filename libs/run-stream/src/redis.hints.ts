@@ -9,7 +9,8 @@ export class RedisHints implements Hints {
   readonly #publisher: Redis;
   readonly #subscriber: Redis;
   readonly #log: Logger;
-  readonly #listeners = new Map<string, (text: string) => void>();
+  readonly #listeners = new Map<string, Set<(text: string) => void>>();
+  readonly #lost: (() => void)[] = [];
 
   constructor(options: { url: string; log: Logger }) {
     this.#log = options.log;
@@ -19,7 +20,9 @@ export class RedisHints implements Hints {
     for (const client of [this.#publisher, this.#subscriber]) {
       client.on('error', (err: Error) => options.log.debug({ err }, 'redis'));
     }
-    this.#subscriber.on('message', (channel: string, text: string) => this.#listeners.get(channel)?.(text));
+    this.#subscriber.on('message', (channel: string, text: string) => this.#listeners.get(channel)?.forEach((heard) => heard(text)));
+    // Subscriptions come back by themselves; what was sent meanwhile does not.
+    this.#subscriber.on('ready', () => this.#lost.forEach((lost) => lost()));
   }
 
   get #down(): boolean {
@@ -31,9 +34,19 @@ export class RedisHints implements Hints {
     this.#publisher.publish(channel, text).catch((err: unknown) => this.#log.debug({ err }, 'hint not sent'));
   }
 
-  listen(channel: string, heard: (text: string) => void): void {
-    this.#listeners.set(channel, heard);
-    void this.#subscriber.subscribe(channel);
+  listen(channel: string, heard: (text: string) => void): () => void {
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(heard));
+    if (listeners.size === 1) this.#tell(this.#subscriber.subscribe(channel));
+    return () => {
+      if (!listeners.delete(heard) || listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
+      this.#listeners.delete(channel);
+      this.#tell(this.#subscriber.unsubscribe(channel));
+    };
+  }
+
+  onGap(lost: () => void): void {
+    this.#lost.push(lost);
   }
 
   health(): CheckResult[] {
@@ -44,5 +57,9 @@ export class RedisHints implements Hints {
     this.#publisher.disconnect();
     this.#subscriber.disconnect();
     return Promise.resolve();
+  }
+
+  #tell(subscription: Promise<unknown>): void {
+    subscription.catch((err: unknown) => this.#log.debug({ err }, 'subscription'));
   }
 }

@@ -1,0 +1,29 @@
+import { InProcessHints } from '@nightshift/run-stream';
+import type { ThreadLink } from './thread.link.ts';
+
+/** Hints between the two threads: what nobody listens to on the other side does not travel. */
+export class LinkedHints extends InProcessHints {
+  readonly #link: ThreadLink;
+  readonly #heardThere = new Set<string>();
+
+  constructor(link: ThreadLink) {
+    super();
+    this.#link = link;
+    link.serve<{ channel: string; text: string }>('hint', ({ channel, text }) => super.send(channel, text));
+    link.serve<{ channel: string; isHeard: boolean }>('listens', ({ channel, isHeard }) => void (isHeard ? this.#heardThere.add(channel) : this.#heardThere.delete(channel)));
+  }
+
+  override send(channel: string, text: string): void {
+    if (this.isHeard(channel)) super.send(channel, text);
+    if (this.#heardThere.has(channel)) this.#link.tell('hint', { channel, text });
+  }
+
+  override listen(channel: string, heard: (text: string) => void): () => void {
+    if (!this.isHeard(channel)) this.#link.tell('listens', { channel, isHeard: true });
+    const stop = super.listen(channel, heard);
+    return () => {
+      stop();
+      if (!this.isHeard(channel)) this.#link.tell('listens', { channel, isHeard: false });
+    };
+  }
+}
