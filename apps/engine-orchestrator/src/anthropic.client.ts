@@ -54,9 +54,12 @@ type Reader = Pick<ReadableStreamDefaultReader<Part>, 'read' | 'cancel'>;
 
 async function readReply(reader: Reader, draft: ReplyDraft, request: ModelRequest, { apiKeyName = 'UPSTREAM_API_KEY' }: ModelClientOptions): Promise<ModelReply> {
   let model = request.model;
+  let firstCall: { id: string; toolName: string } | undefined;
   for (;;) {
     const { done, value: part } = await reader.read();
     if (done) throw cutReply();
+    if (part.type === 'tool-input-start') firstCall ??= part;
+    if (part.type === 'tool-input-delta' && part.id === firstCall?.id) draft.announce(firstCall.toolName, part.delta);
     if (part.type === 'response-metadata') model = part.modelId ?? model;
     if (part.type === 'error') throw errorOfEvent(part.error, apiKeyName);
     if (part.type !== 'finish') {

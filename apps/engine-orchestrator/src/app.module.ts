@@ -4,12 +4,18 @@ import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift
 import { ReadinessChecks } from '@nightshift/runtime';
 import { observeWork, type Parts, retention, type Surroundings } from '@nightshift/service';
 import type { EngineEnvironment } from './config.ts';
+import { FrameLoop } from './frame.loop.ts';
+import { FrameStore } from './frame.store.ts';
+import { FramesController } from './frames.controller.ts';
 import { RunConsumer, RUNS_CLIENT } from './run.consumer.ts';
+import { RunEnds } from './run-end.store.ts';
 import { SessionStore } from './session.store.ts';
 import { SessionsController } from './sessions.controller.ts';
 import { ToolConsumer, TOOLS_CLIENT } from './tool.consumer.ts';
 import { TurnLoop } from './turn.loop.ts';
 import type { Upstreams } from './upstreams.client.ts';
+
+const PACK_EVERY_MS = 60_000;
 
 /** Drives runs: model turns, tool calls, journal. */
 @Module({})
@@ -18,18 +24,23 @@ export class AppModule {
     const { db, relay, onStart } = parts;
     const { log, hints, pool, shutdown } = around;
     const sessions = new SessionStore(db, relay, environment.WORK_LEASE_MS);
+    const store = new FrameStore(db);
+    const frames = new FrameLoop(store, hints);
     const tools = around.client('tool-executor');
-    const turns = new TurnLoop({ db, sessions, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
+    const turns = new TurnLoop({ db, sessions, frames, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
     onStart(() => turns.start());
     onStart(() => retention(around, 'sessions', () => sessions.forget(environment.RUN_RETENTION_DAYS, 500)));
+    onStart(() => retention(around, 'frames to pack', () => store.pack(100), PACK_EVERY_MS));
     shutdown.add('refuse', 'turns', () => turns.refuse());
     shutdown.add('drain', 'turns', (hurry) => turns.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.TURN_DRAIN_MS)])));
     return {
       module: AppModule,
-      controllers: [HealthController, SessionsController, RunConsumer, ToolConsumer, DeadLettersController],
+      controllers: [HealthController, SessionsController, FramesController, RunConsumer, ToolConsumer, DeadLettersController],
       providers: [
         { provide: SessionStore, useValue: sessions },
         { provide: TurnLoop, useValue: turns },
+        { provide: FrameStore, useValue: store },
+        { provide: RunEnds, useValue: new RunEnds({ sessions, store, frames, engine: (id) => upstreams.engine(id) }) },
         { provide: RUNS_CLIENT, useValue: around.client('runs') },
         { provide: TOOLS_CLIENT, useValue: tools },
         { provide: ReadinessChecks, useValue: around.readiness },

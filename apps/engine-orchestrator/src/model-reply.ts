@@ -24,6 +24,7 @@ export function assembleReply(request: ModelRequest, options: ReplyAssemblyOptio
   const { apiKeyName = 'UPSTREAM_API_KEY', onDelta } = options;
   const draft = new ReplyDraft(request, onDelta);
   const callAt = new Map<number, CallDraft>();
+  let firstCall: CallDraft | undefined;
   let model = request.model;
   let usage: Json | null = null;
   let finishReason: string | null = null;
@@ -37,6 +38,7 @@ export function assembleReply(request: ModelRequest, options: ReplyAssemblyOptio
     const known = callAt.get(index);
     if (known && (id === '' || known.id === '' || known.id === id)) return known;
     const added = draft.addCall();
+    firstCall ??= added;
     callAt.set(index, added);
     return added;
   };
@@ -54,6 +56,7 @@ export function assembleReply(request: ModelRequest, options: ReplyAssemblyOptio
     const text = typeof sent === 'string' ? sent : sent === undefined || sent === null ? '' : JSON.stringify(sent);
     draft.count(text);
     call.arguments += text;
+    if (call === firstCall) draft.announce(call.name, text);
   };
 
   const addChoice = (choice: Json): void => {

@@ -78,11 +78,8 @@ export interface ModelReply {
   readonly model: string;
 }
 
-/** A piece of the reply's text, cleaned, in the order it arrived. */
-export interface ModelDelta {
-  readonly kind: 'content' | 'reasoning';
-  readonly text: string;
-}
+/** A piece of the reply, cleaned, in the order it arrived: text, or the arguments of its first call. */
+export type ModelDelta = { readonly kind: 'content' | 'reasoning'; readonly text: string } | { readonly kind: 'call'; readonly name: string; readonly text: string };
 
 /** Characters in one token, for counts that nobody reported. */
 const CHARS_PER_TOKEN = 4;

@@ -32,6 +32,7 @@ export class ReplyDraft {
   readonly #request: ModelRequest;
   readonly #onDelta: ((delta: ModelDelta) => void) | undefined;
   readonly #texts = { content: new CleanText(), reasoning: new CleanText() };
+  readonly #firstArguments = new CleanText();
   readonly #calls: CallDraft[] = [];
   #bytes = 0;
 
@@ -46,7 +47,7 @@ export class ReplyDraft {
     if (this.#bytes > REPLY_BYTES_MAX) throw invalidReply(`The model's reply is larger than ${REPLY_BYTES_MAX / 1024 / 1024} MiB`);
   }
 
-  addText(kind: ModelDelta['kind'], piece: string): void {
+  addText(kind: 'content' | 'reasoning', piece: string): void {
     if (piece === '') return;
     this.count(piece);
     const text = this.#texts[kind].add(piece);
@@ -59,6 +60,12 @@ export class ReplyDraft {
     const draft = { id: '', name: '', arguments: '' };
     this.#calls.push(draft);
     return draft;
+  }
+
+  /** Tells of a piece of the first call's arguments; it is not counted here. */
+  announce(name: string, piece: string): void {
+    const text = this.#onDelta && name !== '' ? this.#firstArguments.add(piece) : '';
+    if (text !== '') this.#onDelta?.({ kind: 'call', name: nameOf(name), text });
   }
 
   finish(reported: Reported): ModelReply {
@@ -121,8 +128,12 @@ function finishCalls(drafts: readonly CallDraft[]): ModelToolCall[] {
     let id = cleanText(draft.id) || `call_${position}`;
     while (taken.has(id)) id = `${id}_${position}`;
     taken.add(id);
-    return { id, name: cleanText(draft.name).slice(0, NAME_CHARS_MAX), arguments: cleanText(draft.arguments) };
+    return { id, name: nameOf(draft.name), arguments: cleanText(draft.arguments) };
   });
+}
+
+function nameOf(name: string): string {
+  return cleanText(name).slice(0, NAME_CHARS_MAX);
 }
 
 function finishReasonOf(reason: string | null, callCount: number): ModelFinishReason {

@@ -4,6 +4,7 @@ import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
 import { mapLimited } from '@nightshift/std';
 import { cancelEvents, outcomeEvent, startedEvent, stoppedEvent } from './engine-events.ts';
+import { RunEnds } from './run-end.store.ts';
 import type { NewSession } from './session.store.ts';
 import { SessionStore } from './session.store.ts';
 import { TurnLoop } from './turn.loop.ts';
@@ -22,6 +23,7 @@ export class RunConsumer {
   constructor(
     @Inject(SessionStore) private readonly sessions: SessionStore,
     @Inject(TurnLoop) private readonly turns: TurnLoop,
+    @Inject(RunEnds) private readonly ends: RunEnds,
     @Inject(RUNS_CLIENT) private readonly runs: InternalClient,
   ) {}
 
@@ -75,7 +77,11 @@ export class RunConsumer {
 
   async #stop(stops: readonly With<RunStop>[]): Promise<void> {
     const stopped = await this.sessions.stop(stops);
-    for (const session of stopped) this.turns.stop(session.runId);
-    await this.sessions.emit(stopped.flatMap((session) => [stoppedEvent(session), ...cancelEvents(session, session.step - 1, session.pending > 0 ? (session.calls ?? []) : [])]));
+    // A run whose usage is known has ended by itself: nothing of it goes on.
+    const known = new Set(stops.filter(({ usage }) => usage).map(({ runId }) => runId));
+    const cut = stopped.filter(({ runId }) => !known.has(runId));
+    for (const session of cut) this.turns.stop(session.runId);
+    await this.ends.write(stops, stopped);
+    await this.sessions.emit(cut.flatMap((session) => [stoppedEvent(session), ...cancelEvents(session, session.step - 1, session.pending > 0 ? (session.calls ?? []) : [])]));
   }
 }

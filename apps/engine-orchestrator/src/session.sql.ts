@@ -1,11 +1,12 @@
 import { claimedColumns, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
+import { FRAMES_INPUT } from './frame.sql.ts';
 
 /** Sessions as a table of work: a due session has a turn to make, or tool results to ask for. */
 export const SESSIONS: WorkTable = {
   name: 'engine.sessions',
   id: 'run_id',
   columns: `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, t.request, t.traceparent, t.state, t.step, t.pending,
-    t.calls, t.usage, t.outcome, t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at is not null as started`,
+    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at is not null as started`,
 };
 
 /** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. */
@@ -36,19 +37,19 @@ export const STARTED = statement(
 );
 
 /**
- * Ends turns whose epoch and step still hold: journal, new state and events. Returns the sessions written. The step keeps a
+ * Ends turns whose epoch and step still hold: journal, new state, frames and events. Returns the sessions written. The step keeps a
  * commit whose answer was lost from being applied once more.
  */
 export const COMMIT = statement(
   'engine.commit',
   `with input as (
-     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "resultBytes" bigint, "delayMs" float8)
+     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "resultBytes" bigint, "frameSeq" int, "delayMs" float8)
    ), locked as (
      select s.run_id from engine.sessions s join input i on i."runId" = s.run_id and i.epoch = s.epoch and i.step = s.step + 1
      where s.state = 'active' order by s.run_id for update of s
    ), written as (
      update engine.sessions s set step = i.step, pending = i.pending, calls = i.calls, usage = i.usage, outcome = i.outcome,
-       result_room = coalesce(s.result_room, i."resultBytes"), upstream_failures = 0, check_count = 0, attempts = 0,
+       result_room = coalesce(s.result_room, i."resultBytes"), frame_seq = i."frameSeq", upstream_failures = 0, check_count = 0, attempts = 0,
        state = case when i.next = 'done' then 'done' else 'active' end,
        finished_at = case when i.next = 'done' then now() end,
        due_at = case i.next when 'done' then null when 'turn' then s.due_at else now() + i."delayMs" * interval '1 ms' end,
@@ -62,6 +63,9 @@ export const COMMIT = statement(
      from json_to_recordset($3::json) as j("runId" text, step int, "callId" text, kind text, body json)
      where j."runId" in (select ref from written)
      on conflict do nothing
+   ), frames as (
+     insert into engine.frames (run_id, seq, last, body, tail)
+     select run_id, seq, last, body, tail from ${FRAMES_INPUT(4)} where run_id in (select ref from written)
    ), ${outboxCte('engine', '$2', 'written')}
    select ref as id from written`,
 );
@@ -136,7 +140,7 @@ export const STOP = statement(
    from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, pool text, engine text, traceparent text) order by 1
    on conflict (run_id) do update set state = 'done', due_at = null, lease_until = null,
      epoch = s.epoch + (s.state = 'active')::int, finished_at = coalesce(s.finished_at, now())
-   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent`,
+   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent, s.outcome, s.frame_seq as "frameSeq"`,
 );
 
 /** Stores events that belong to no other write. */
@@ -167,13 +171,17 @@ export const USAGE_SINCE = statement(
    order by j.created_at, j.run_id, j.step limit $4`,
 );
 
-/** Deletes up to $2 sessions that ended more than $1 days ago, with their journals. */
+/** Deletes up to $2 sessions that ended more than $1 days ago, with their journals and frames. */
 export const FORGET = statement(
   'engine.forget',
   `with old as (
      delete from engine.sessions where run_id in (select run_id from engine.sessions where finished_at < now() - $1 * interval '1 day' order by finished_at limit $2) returning run_id
    ), entries as (
      delete from engine.journal where run_id in (select run_id from old)
+   ), shown as (
+     delete from engine.frames where run_id in (select run_id from old)
+   ), packed as (
+     delete from engine.frame_packs where run_id in (select run_id from old)
    )
    select run_id from old`,
 );

@@ -1,6 +1,7 @@
 import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contracts';
 import { type Claimed, type Database, flusher, newestEndings, outboxJson, type Relay } from '@nightshift/postgres';
 import { usageOf } from './engine-events.ts';
+import { type Chunk, columnsOf, lastOf } from './frame.store.ts';
 import { checkDelayMs, type JournalEntry, type ListingsEntry, type Session, type TurnEntry } from './session.ts';
 import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
@@ -21,7 +22,7 @@ export interface ArrivedResult {
 }
 
 /** What is known of a session that was stopped. */
-export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent'>;
+export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent' | 'outcome' | 'frameSeq'>;
 
 /** How far a session is. */
 export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'started'>;
@@ -33,6 +34,8 @@ interface Ending {
   /** With the first turn. */
   readonly listings?: ListingsEntry | undefined;
   readonly events: readonly OutgoingEvent[];
+  /** Frames that are stored with it. */
+  readonly frames?: Chunk;
 }
 
 interface PutBack {
@@ -121,7 +124,7 @@ export class SessionStore {
   async #commitMany(all: readonly Ending[]): Promise<boolean[]> {
     const newest = newestEndings(all, ({ session }) => session);
     const endings = [...newest.values()];
-    const rows = endings.map(({ session, end, next }) => ({
+    const rows = endings.map(({ session, end, next, frames }) => ({
       runId: session.runId,
       epoch: session.epoch,
       next,
@@ -131,6 +134,7 @@ export class SessionStore {
       usage: end.usage,
       outcome: end.outcome,
       resultBytes: end.resultBytesMax,
+      frameSeq: frames ? lastOf(frames) : session.frameSeq,
       delayMs: checkDelayMs(0),
     }));
     const journal = endings.flatMap(({ session: { runId }, end, listings }) => [
@@ -138,7 +142,8 @@ export class SessionStore {
       { runId, step: end.entry.step, callId: '', kind: 'turn', body: end.entry },
       ...end.results.map((result) => ({ runId, step: result.step, callId: result.callId, kind: 'result', body: result })),
     ]);
-    const written = await this.#write(COMMIT, endings, [JSON.stringify(rows), outboxJson(endings.flatMap((ending) => ending.events)), JSON.stringify(journal)]);
+    const chunks = columnsOf(endings.flatMap(({ frames }) => (frames && frames.frames.length > 0 ? [frames] : [])));
+    const written = await this.#write(COMMIT, endings, [JSON.stringify(rows), outboxJson(endings.flatMap((ending) => ending.events)), JSON.stringify(journal), ...chunks]);
     return all.map((ending) => newest.get(ending.session.id) === ending && written.has(ending.session.id));
   }
 
@@ -157,7 +162,7 @@ export class SessionStore {
     return runIds.map((runId, index) => (runIds.indexOf(runId) === index ? byId.get(runId) : undefined));
   }
 
-  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutgoingEvent[] }[], params: string[]): Promise<Set<string>> {
+  async #write(statement: typeof COMMIT, rows: readonly { session: ClaimedSession; events: readonly OutgoingEvent[] }[], params: unknown[]): Promise<Set<string>> {
     const written = new Set((await this.#db.query<{ id: string }>(statement, params)).map((row) => row.id));
     this.#relay.hand(rows.flatMap((row) => row.events).filter((event) => written.has(event.ref)));
     return written;

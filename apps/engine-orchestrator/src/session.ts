@@ -65,6 +65,8 @@ export interface Session {
   readonly calls: readonly string[] | null;
   readonly usage: StepUsage;
   readonly outcome: RunOutcome | null;
+  /** The last frame that was stored when the session was committed. */
+  readonly frameSeq: number;
   /** Failures of the upstream since the last turn. */
   readonly upstreamFailures: number;
   readonly checkCount: number;

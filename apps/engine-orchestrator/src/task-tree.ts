@@ -10,17 +10,21 @@ export interface Span {
   readonly to: number;
 }
 
-interface Node {
+/** A task while the tree grows. */
+export interface TaskNode {
   readonly title: string;
   readonly thought?: string;
-  readonly tooluse?: Task['tooluse'];
-  readonly subtasks: Node[];
+  /** The tool call that the task is, and what it was answered. */
+  readonly use?: { readonly call: JournalCall; readonly result: ToolResult | undefined };
+  /** It is a subtask that was planned, and ends with a conclusion. */
+  readonly isPlanned?: boolean;
+  readonly subtasks: TaskNode[];
   conclusion?: string;
 }
 
 /** A list of subtasks that is being worked on: one of them is open, since the step `since`. */
 interface OpenList {
-  readonly nodes: readonly Node[];
+  readonly nodes: readonly TaskNode[];
   at: number;
   since: number;
 }
@@ -32,7 +36,7 @@ export const SUBTASK_DEPTH_MAX = 8;
 export class TaskTree {
   readonly #names: OwnNames;
   readonly #depthMax: number;
-  readonly #root: Node[] = [];
+  readonly #root: TaskNode[] = [];
   readonly #open: OpenList[] = [];
   readonly #concluded: Span[] = [];
 
@@ -59,10 +63,21 @@ export class TaskTree {
     return this.#root.map(taskOf);
   }
 
+  /** The tasks that no other contains. */
+  get roots(): readonly TaskNode[] {
+    return this.#root;
+  }
+
+  /** The subtask that is open; undefined when none is. */
+  get openTask(): TaskNode | undefined {
+    const list = this.#open.at(-1);
+    return list?.nodes[list.at];
+  }
+
   /** Adds a turn. Returns what its planning calls are answered, by call id. */
   grow(turn: TurnEntry, results: ReadonlyMap<string, ToolResult>): Map<string, ToolResult> {
     const answers = new Map<string, ToolResult>();
-    let thought = [turn.reasoning, turn.content].filter((text) => text !== undefined && text !== '').join('\n');
+    let thought = thoughtOf(turn);
     const thoughtOnce = () => {
       const once = thought === '' ? {} : { thought };
       thought = '';
@@ -72,14 +87,15 @@ export class TaskTree {
     for (const call of turn.calls) {
       if (call.name === this.#names.open) answers.set(call.callId, this.#openList(call, turn.step, thoughtOnce));
       else if (call.name === this.#names.conclude) answers.set(call.callId, this.#conclude(call, turn.step, thoughtOnce));
-      else if (call.name !== this.#names.answer) this.#add({ title: `Call ${call.name}`, ...thoughtOnce(), tooluse: toolUseOf(call, results.get(call.callId)), subtasks: [] });
+      else if (call.name !== this.#names.answer) this.#add({ title: callTitle(call.name), ...thoughtOnce(), use: { call, result: results.get(call.callId) }, subtasks: [] });
     }
+    // What was thought before calls that were refused is not lost.
+    if (turn.calls.some(({ name }) => name !== this.#names.answer) && thought !== '') this.#add({ title: 'Plan', thought, subtasks: [] });
     return answers;
   }
 
-  #add(node: Node): void {
-    const list = this.#open.at(-1);
-    (list?.nodes[list.at]?.subtasks ?? this.#root).push(node);
+  #add(node: TaskNode): void {
+    (this.openTask?.subtasks ?? this.#root).push(node);
   }
 
   #openList(call: JournalCall, step: number, thought: () => { thought?: string }): ToolResult {
@@ -88,7 +104,7 @@ export class TaskTree {
     if (this.#open.length >= this.#depthMax) return refusal('too_deep', `subtasks may be ${this.#depthMax} deep at most; work on the open one`);
     const planned = thought();
     if (planned.thought !== undefined) this.#add({ title: 'Plan', ...planned, subtasks: [] });
-    const nodes = asked.value.subtasks.map(({ title, thought: how }): Node => ({ title, ...(how && { thought: how }), subtasks: [] }));
+    const nodes = asked.value.subtasks.map(({ title, thought: how }): TaskNode => ({ title, ...(how && { thought: how }), isPlanned: true, subtasks: [] }));
     for (const node of nodes) this.#add(node);
     this.#open.push({ nodes, at: 0, since: step + 1 });
     return { isError: false, content: this.#whatIsOpen() };
@@ -129,13 +145,36 @@ export function resultsOf(journal: readonly JournalEntry[]): Map<string, ToolRes
   return new Map(journal.flatMap((entry) => (entry.kind === 'result' ? [[entry.callId, entry.result] as const] : [])));
 }
 
-function taskOf({ subtasks, ...task }: Node): Task {
-  return { ...task, ...(subtasks.length > 0 && { subtasks: subtasks.map(taskOf) }) };
+/** What a turn thought before it called tools. */
+export function thoughtOf({ reasoning, content }: Pick<TurnEntry, 'reasoning' | 'content'>): string {
+  return [reasoning, content].filter((text) => text !== undefined && text !== '').join('\n');
 }
 
-function toolUseOf(call: JournalCall, result: ToolResult | undefined): Task['tooluse'] {
+/** The title of the task that a tool call is. */
+export function callTitle(name: string): string {
+  return `Call ${name}`;
+}
+
+/** A task as clients see it. */
+export function taskOf({ title, thought, use, subtasks, conclusion }: TaskNode): Task {
+  return {
+    title,
+    ...(thought !== undefined && { thought }),
+    ...(use && { tooluse: toolUseOf(use) }),
+    ...(subtasks.length > 0 && { subtasks: subtasks.map(taskOf) }),
+    ...(conclusion !== undefined && { conclusion }),
+  };
+}
+
+/** A tool call as clients see it. */
+export function toolUseOf({ call, result }: NonNullable<TaskNode['use']>): NonNullable<Task['tooluse']> {
   const args = parseToolArguments(call.arguments);
-  return { tool_name: call.name, tool_call_id: call.callId, parameters: args.ok ? args.value : {}, ...(result && { tool_result: result.isError ? { error: resultForClients(result) } : resultForClients(result) }) };
+  return { tool_name: call.name, tool_call_id: call.callId, parameters: args.ok ? args.value : {}, ...(result && { tool_result: toolResultOf(result) }) };
+}
+
+/** What a tool answered, as clients see it. */
+export function toolResultOf(result: ToolResult): unknown {
+  return result.isError ? { error: resultForClients(result) } : resultForClients(result);
 }
 
 function argumentsOf<T>(call: JournalCall, schema: { safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: readonly { path: PropertyKey[]; message: string }[] } } }): { ok: true; value: T } | { ok: false; refusal: ToolResult } {

@@ -7,11 +7,13 @@ import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
 import { backoffMs, jitterMs, newId } from '@nightshift/std';
 import type { Target } from './catalogue.ts';
 import { callEvents, startedEvent, turnEvents } from './engine-events.ts';
+import type { FrameLoop } from './frame.loop.ts';
 import { limitedTo } from './limits.ts';
 import { askListings } from './mcp-listings.client.ts';
 import { mcpToolsOf } from './mcp-offers.ts';
 import { ModelError } from './model-error.ts';
 import { promptOf } from './prompt.ts';
+import { RunFeed } from './run-feed.loop.ts';
 import { checkDelayMs, contextOf, type JournalEntry, type Session, type TurnEntry } from './session.ts';
 import { SESSIONS } from './session.sql.ts';
 import type { ClaimedSession, SessionStore } from './session.store.ts';
@@ -27,6 +29,7 @@ export interface TurnLoopOptions {
   /** The client of tool-executor, which knows MCP servers. */
   readonly tools: InternalClient;
   readonly hints: Hints;
+  readonly frames: FrameLoop;
   readonly pool: string;
   readonly slots: number;
   readonly leaseMs: number;
@@ -106,17 +109,34 @@ export class TurnLoop {
     const opening = session.step === 0 ? await this.#opening(session, held) : undefined;
     if (opening === 'put back') return;
     let journal = opening ?? (await patiently(() => this.#options.sessions.journal(session.runId), held));
-    for (;;) {
-      const end = await this.#turn(session, journal, place, held);
-      if (!end) return;
-      place = undefined;
-      const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
-      const events = turnEvents(session, end, new Date());
-      const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events, listings: session.step === 0 ? opening?.find((entry) => entry.kind === 'listings') : undefined }), held);
-      if (!committed || onward !== 'turn') return;
-      session = { ...session, step: session.step + 1, usage: end.usage, upstreamFailures: 0 };
-      journal = [...journal, end.entry, ...end.results];
+    const feed = await this.#feedOf(session, journal, held);
+    try {
+      for (;;) {
+        const end = await this.#turn(session, journal, { place, held, feed });
+        if (!end) return;
+        place = undefined;
+        const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
+        const events = turnEvents(session, end, new Date());
+        const frames = await feed.settle(end);
+        const listings = session.step === 0 ? opening?.find((entry) => entry.kind === 'listings') : undefined;
+        const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events, listings, frames }), held);
+        if (committed) feed.committed(frames);
+        if (!committed || onward !== 'turn') return;
+        session = { ...session, step: session.step + 1, usage: end.usage, upstreamFailures: 0 };
+        journal = [...journal, end.entry, ...end.results];
+      }
+    } finally {
+      feed.close();
     }
+  }
+
+  #feedOf(session: ClaimedSession, journal: readonly JournalEntry[], held: Held): Promise<RunFeed> {
+    const { frames, upstreams, observer } = this.#options;
+    const lost = (): void => {
+      observer.leaseLost(session.runId);
+      this.#worker.abort(session.runId, 'its frames are written by somebody else');
+    };
+    return RunFeed.open(session, journal, { frames, engine: upstreams.engine(session.engine), held, lost });
   }
 
   /** The journal before the first turn: empty, but for what the run's MCP servers offer. Whatever goes wrong with them, the run goes on. */
@@ -137,7 +157,7 @@ export class TurnLoop {
   }
 
   /** One model turn, or undefined when the session was put back or is no longer ours. */
-  async #turn(session: ClaimedSession, journal: readonly JournalEntry[], place: Place | undefined, held: Held): Promise<TurnEnd | undefined> {
+  async #turn(session: ClaimedSession, journal: readonly JournalEntry[], { place, held, feed }: { place: Place | undefined; held: Held; feed: RunFeed }): Promise<TurnEnd | undefined> {
     const { upstreams } = this.#options;
     const listed = upstreams.engine(session.engine);
     if (session.attempts > ATTEMPTS_MAX) return giveUp(session, failure('worker_lost', `The run was given up after ${ATTEMPTS_MAX} workers were lost while making the same turn.`));
@@ -153,15 +173,16 @@ export class TurnLoop {
       const promptFor = remembering((target: Target) => promptOf(session, journal, target, engine));
       const { tokens: contextTokens, prunedTokens, isTooLarge } = promptFor(upstreams.targets(engine)[0]!);
       if (isTooLarge) return giveUp(session, failure('context_exceeded', `The instructions and tools are about ${contextTokens} tokens, more than the engine takes (${engine.limits.contextTokens}).`));
+      const heard = feed.turn(journal);
       const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'nightshift.context_tokens': contextTokens, 'nightshift.pruned_tokens': prunedTokens };
       const reply = await withSpan('model turn', { parent: session.traceparent, kind: 'internal', attributes }, (traceparent) =>
-        upstreams.complete(engine, { place, tokens: contextTokens, signal: held.signal, traceparent }, (target) => promptFor(target).request),
+        upstreams.complete(engine, { place, tokens: contextTokens, signal: held.signal, traceparent, heard }, (target) => promptFor(target).request),
       );
       if ('waitMs' in reply) {
         note('limited', { waitMs: Math.round(reply.waitMs) });
         return await this.#waitFor(engine, session, contextTokens, reply, held);
       }
-      const decided = next(session, journal, reply, engine, reply.toolCalls.map(() => newId('call')));
+      const decided = next(session, journal, reply, engine, reply.toolCalls.map((_, index) => heard.callIds[index] ?? newId('call')));
       const end = { ...decided, entry: { ...decided.entry, context: { tokens: contextTokens, pruned: prunedTokens } } };
       if (end.outcome) this.#noteEnd(session, contextOf([...journal, end.entry]));
       note(end.outcome?.status ?? 'tool_calls', { contextTokens, prunedTokens, inputTokens: reply.usage.inputTokens, outputTokens: reply.usage.outputTokens, toolCalls: end.entry.calls.length });

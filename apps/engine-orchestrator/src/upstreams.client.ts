@@ -6,7 +6,7 @@ import type { Verdict } from './breaker.ts';
 import { type Catalogue, type Target, targetsOf, type UpstreamSettings } from './catalogue.ts';
 import { ModelError } from './model-error.ts';
 import { createModelClient, type ModelClient } from './model.client.ts';
-import type { ModelReply, ModelRequest } from './model.ts';
+import type { ModelDelta, ModelReply, ModelRequest } from './model.ts';
 import { Gate, type NoPlace, type Place, type Waiter } from './upstream.gate.ts';
 import { settled } from './usage.tokenizer.ts';
 
@@ -18,6 +18,8 @@ export interface Asking {
   readonly tokens: number;
   readonly signal: AbortSignal;
   readonly traceparent: string;
+  /** Hears the reply as it comes, and when another try begins. */
+  readonly heard?: { take(delta: ModelDelta): void; restart(): void };
 }
 
 /** A turn that no upstream has a place for now. */
@@ -133,7 +135,7 @@ export class Upstreams {
     return must(this.#upstreams.get(name), name).gate;
   }
 
-  async #attempt({ upstream, model }: Target, place: Place, { traceparent: parent, signal }: Asking, request: ModelRequest, number: number): Promise<ModelReply> {
+  async #attempt({ upstream, model }: Target, place: Place, { traceparent: parent, signal, heard }: Asking, request: ModelRequest, number: number): Promise<ModelReply> {
     const { client } = must(this.#upstreams.get(upstream), upstream);
     const attributes = { 'nightshift.upstream': upstream, 'nightshift.attempt': number, 'gen_ai.request.model': model };
     let verdict: Verdict = 'unknown';
@@ -141,7 +143,8 @@ export class Upstreams {
     try {
       const reply = await withSpan('model attempt', { parent, kind: 'client', attributes }, async (traceparent, span) => {
         try {
-          const answer = await client.complete(request, { signal, traceparent });
+          if (number > 1) heard?.restart();
+          const answer = await client.complete(request, { signal, traceparent, ...(heard && { onDelta: (delta) => heard.take(delta) }) });
           span.set({ 'gen_ai.response.model': answer.model, 'gen_ai.usage.input_tokens': answer.usage.inputTokens, 'gen_ai.usage.output_tokens': answer.usage.outputTokens });
           return answer;
         } catch (err) {

@@ -1,8 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Payload } from '@nightshift/contracts';
 import { InternalClient } from '@nightshift/http';
+import { InProcessHints } from '@nightshift/run-stream';
 import { newId } from '@nightshift/std';
+import { FrameLoop } from '../src/frame.loop.ts';
+import { FrameStore } from '../src/frame.store.ts';
 import { RunConsumer } from '../src/run.consumer.ts';
+import { RunEnds } from '../src/run-end.store.ts';
 import type { SessionStore } from '../src/session.store.ts';
 import { ToolConsumer } from '../src/tool.consumer.ts';
 import type { TurnLoop } from '../src/turn.loop.ts';
@@ -12,6 +16,7 @@ let on: Awaited<ReturnType<typeof engineStage>>;
 let sessions: SessionStore;
 let runs: RunConsumer;
 let tools: ToolConsumer;
+let frames: FrameStore;
 let asked: string[];
 let answers: Record<string, unknown>;
 let stopped: string[];
@@ -29,7 +34,10 @@ beforeEach(() => {
     asked.push(path);
     return Promise.resolve({ status: 200, body: JSON.stringify(answers[path]) });
   }, 'token');
-  runs = new RunConsumer(sessions, busy, client);
+  const store = new FrameStore(on.db);
+  frames = store;
+  const ends = new RunEnds({ sessions, store, frames: new FrameLoop(store, new InProcessHints()), engine: () => undefined });
+  runs = new RunConsumer(sessions, busy, ends, client);
   tools = new ToolConsumer(sessions, busy, client);
 });
 afterEach(() => on.clear());
@@ -109,5 +117,58 @@ describe('tool results', () => {
     answers['/internal/calls/call_a/result'] = { result: { isError: false, content: 'x'.repeat(100_000) } };
     await tools.completed([completed(runId, 'call_a', false)]);
     expect((await sessions.journal(runId))[1]).toMatchObject({ result: { content: 'x'.repeat(100_000) } });
+  });
+});
+
+describe('the stream of a run', () => {
+  const kinds = async (runId: string) => (await frames.read(runId, 0)).map(({ seq, kind, text }) => (kind === 'end' ? [seq, kind, JSON.parse(text)] : kind === 'text' ? [seq, kind, text] : [seq, kind]));
+  const canceled = { status: 'canceled', error: { code: 'canceled', message: 'The run was canceled.' } };
+
+  test('that is stopped before it began says so, in a document of its own', async () => {
+    const { runId } = ids();
+    await runs.commanded([stop(runId), stop(runId)]);
+    await runs.commanded([stop(runId)]);
+    expect(await kinds(runId)).toEqual([[1, 'started'], [2, 'text', '{"reasoning":['], [3, 'text', '],"answer":null}'], [4, 'end', canceled]]);
+  });
+
+  test('that is stopped in the middle of a turn has its document closed, after all that was stored', async () => {
+    const session = await on.begun(sessions);
+    const written = { runId: session.runId, seq: 1, frames: [{ kind: 'started' as const, text: '' }, { kind: 'text' as const, text: '{"reasoning":[{"thought":"I th' }], tail: 'h' };
+    expect(await frames.append({ ...written, epoch: session.epoch })).toBe(true);
+    await runs.commanded([stop(session.runId)]);
+    expect(await kinds(session.runId)).toEqual([[1, 'started'], [2, 'text', '{"reasoning":[{"thought":"I th'], [3, 'text', '","conclusion":"(interrupted)"}'], [4, 'text', '],"answer":null}'], [5, 'end', canceled]]);
+  });
+
+  test('takes nothing more of a worker that has lost it, and fails nobody beside it', async () => {
+    const [lost, kept] = [await on.begun(sessions), await on.begun(sessions)];
+    const chunk = ({ runId, epoch }: { runId: string; epoch: number }) => ({ runId, epoch, seq: 1, frames: [{ kind: 'started' as const, text: '' }], tail: '' });
+    await on.claim(lost.runId);
+    expect(await Promise.all([frames.append(chunk(lost)), frames.append(chunk(kept))])).toEqual([false, true]);
+    await runs.commanded([stop(kept.runId)]);
+    expect(await frames.append({ ...chunk(kept), seq: 9 })).toBe(false);
+  });
+
+  test('that succeeded ends with its result, in the encoding that was asked for', async () => {
+    const session = await on.begun(sessions);
+    const end = turnEnd(session, { answer: 'yes' });
+    const text = '{"reasoning":[],"answer":"yes"}';
+    await sessions.commit({ session, end, next: 'done', events: [], frames: { runId: session.runId, seq: 1, frames: [{ kind: 'started', text: '' }, { kind: 'text', text }], tail: '}' } });
+    const ended = message<Payload<'run.commanded'>>({ command: 'stop', ...ids(session.runId), status: 'succeeded', usage: { inputTokens: 1, outputTokens: 2, durationMs: 3, toolCalls: {} }, answerEncoding: 'object' });
+    await runs.commanded([ended]);
+    await runs.commanded([ended]);
+    expect(await kinds(session.runId)).toEqual([[1, 'started'], [2, 'text', text], [3, 'end', { status: 'succeeded', result: { answer: 'yes' }, usage: { inputTokens: 1, outputTokens: 2, durationMs: 3, toolCalls: {} } }]]);
+    expect(await on.events(session.runId)).toEqual(['run.progressed started']);
+  });
+
+  test('is read alike before and after it is packed', async () => {
+    const session = await on.begun(sessions);
+    for (let seq = 1; seq <= 20; seq += 1) expect(await frames.append({ runId: session.runId, epoch: session.epoch, seq, frames: [{ kind: 'text', text: `${seq}é` }], tail: 'é' })).toBe(true);
+    await runs.commanded([stop(session.runId)]);
+    const before = await frames.read(session.runId, 7);
+    await on.sql("update engine.frames set stored_at = now() - interval '1 hour'");
+    expect([await frames.pack(10), await frames.pack(10)]).toEqual([1, 0]);
+    expect(await frames.read(session.runId, 7)).toEqual(before);
+    expect(await frames.heads([session.runId, 'run_unknown'])).toEqual({ [session.runId]: before.at(-1)?.seq });
+    expect(before.map(({ seq }) => seq)).toEqual(before.map((_, index) => index + 8));
   });
 });

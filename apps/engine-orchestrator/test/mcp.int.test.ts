@@ -9,7 +9,7 @@ import { SessionsController } from '../src/sessions.controller.ts';
 import { TurnLoop } from '../src/turn.loop.ts';
 import { Upstreams } from '../src/upstreams.client.ts';
 import { upstreamOf } from '../src/catalogue.ts';
-import { arrived, engineStage, LEASE_MS, newSession } from './stage.ts';
+import { arrived, engineStage, framesOn, LEASE_MS, newSession } from './stage.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
 const engine: Engine = { id: 'tim', aliases: [], upstreams: [{ name: 'fake', model: 'big' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 10_000 } };
@@ -57,7 +57,7 @@ const executor = new InternalClient(({ method, path, body, headers }) => {
 function engineOf() {
   const sessions = on.store();
   const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-  const loop = new TurnLoop({ db: on.db, sessions, upstreams, tools: executor, hints, pool: 'shared', slots: 10, leaseMs: LEASE_MS, observer, log });
+  const loop = new TurnLoop({ db: on.db, frames: framesOn(on.db, hints), sessions, upstreams, tools: executor, hints, pool: 'shared', slots: 10, leaseMs: LEASE_MS, observer, log });
   loops.push(loop);
   loop.start();
   return { loop, sessions };

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OutgoingEvent, RunOutcome, SealedTool, ToolResult } from '@nightshift/contracts';
 import { InternalClient } from '@nightshift/http';
-import { claimedColumns, connect, migrate, Relay, statement } from '@nightshift/postgres';
+import { claimedColumns, connect, type Database, migrate, Relay, statement } from '@nightshift/postgres';
+import type { Hints } from '@nightshift/run-stream';
 import { newId } from '@nightshift/std';
 import { testDatabase } from '@nightshift/testing';
 import { startedEvent, turnEvents } from '../src/engine-events.ts';
+import { FrameLoop } from '../src/frame.loop.ts';
+import { FrameStore } from '../src/frame.store.ts';
 import { SESSIONS } from '../src/session.sql.ts';
 import { type ArrivedResult, type ClaimedSession, type NewSession, SessionStore } from '../src/session.store.ts';
 import type { TurnEnd } from '../src/turn.ts';
 
 const folder = new URL('../prisma/migrations/', import.meta.url);
-const migration = readFileSync(new URL('0001_init/migration.sql', folder));
+const migrations = readdirSync(folder).map((name) => readFileSync(new URL(`${name}/migration.sql`, folder), 'utf8'));
 
 export const LEASE_MS = 5000;
 export const usage = { inputTokens: 10, outputTokens: 5, cachedInputTokens: 0, toolCalls: {} };
@@ -32,6 +35,9 @@ export const newSession = (more: Partial<NewSession> = {}): NewSession => ({
 
 /** A client of tool-executor for runs that have no MCP tools: they never ask. */
 export const nobody = new InternalClient(() => Promise.reject(new Error('tool-executor was asked')), 'token');
+
+/** Frames as an engine writes them. */
+export const framesOn = (db: Database, hints: Hints): FrameLoop => new FrameLoop(new FrameStore(db), hints);
 
 /** The end of a turn that called tools, or answered. */
 export function turnEnd(session: ClaimedSession, { calls = [] as readonly string[], answer = undefined as string | undefined, resultBytesMax = 1_000_000 } = {}): TurnEnd {
@@ -58,7 +64,7 @@ export interface SessionRow {
 
 /** Sessions in a database of their own. What is committed is published to `published`. */
 export async function engineStage() {
-  const template = `engine ${createHash('sha256').update(migration).digest('hex')}`;
+  const template = `engine ${createHash('sha256').update(migrations.join()).digest('hex')}`;
   const database = await testDatabase({ template, migrate: async (url) => void (await migrate({ url, schema: 'engine', folder: fileURLToPath(folder) })) });
   const db = connect({ url: database.url, max: 8, name: 'test', onError: (err) => console.error(err) });
   const published: Omit<OutgoingEvent, 'ref'>[] = [];
@@ -108,7 +114,7 @@ export async function engineStage() {
     clear: async () => {
       await Promise.all(relays.splice(0).map((relay) => relay.stop()));
       published.splice(0);
-      await db.query(statement('test.clear', 'truncate engine.sessions, engine.journal, engine.outbox'));
+      await db.query(statement('test.clear', 'truncate engine.sessions, engine.journal, engine.outbox, engine.frames, engine.frame_packs'));
     },
     close: async () => {
       await db.close();

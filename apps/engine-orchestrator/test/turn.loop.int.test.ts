@@ -10,7 +10,7 @@ import { startedEvent } from '../src/engine-events.ts';
 import { SessionStore } from '../src/session.store.ts';
 import { TurnLoop } from '../src/turn.loop.ts';
 import { Upstreams } from '../src/upstreams.client.ts';
-import { arrived, engineStage, LEASE_MS, newSession, nobody, tool } from './stage.ts';
+import { arrived, engineStage, framesOn, LEASE_MS, newSession, nobody, tool } from './stage.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
 const engine: Engine = { id: 'tim', aliases: ['tim-old'], upstreams: [{ name: 'fake', model: 'big' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 10_000 } };
@@ -48,7 +48,7 @@ afterAll(async () => {
 function engineOf(db: Database = on.db) {
   const sessions = db === on.db ? on.store() : new SessionStore(db, { hand: () => undefined } as never, LEASE_MS);
   const observer = { claimed: () => undefined, leaseLost: (id: string) => void lost.push(id), backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-  const loop = new TurnLoop({ db, sessions, upstreams, tools: nobody, hints, pool: 'shared', slots: 10, leaseMs: LEASE_MS, observer, log });
+  const loop = new TurnLoop({ db, frames: framesOn(db, hints), sessions, upstreams, tools: nobody, hints, pool: 'shared', slots: 10, leaseMs: LEASE_MS, observer, log });
   loops.push(loop);
   loop.start();
   const begin = async (directives: string, more: Parameters<typeof newSession>[0] = {}) => {

@@ -8,7 +8,7 @@ import { startedEvent } from '../src/engine-events.ts';
 import type { TurnEntry } from '../src/session.ts';
 import { TurnLoop } from '../src/turn.loop.ts';
 import { Upstreams } from '../src/upstreams.client.ts';
-import { arrived, engineStage, LEASE_MS, newSession, nobody, tool } from './stage.ts';
+import { arrived, engineStage, framesOn, LEASE_MS, newSession, nobody, tool } from './stage.ts';
 
 const engine: Engine = { id: 'tim', aliases: [], upstreams: [{ name: 'first', model: 'a' }, { name: 'second', model: 'b' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 10_000 } };
 const alone: Engine = { ...engine, upstreams: [{ name: 'first', model: 'a' }] };
@@ -45,7 +45,7 @@ function engineOf({ engines = [engine], slots = 10, ...upstreams }: { engines?: 
   const made = new Upstreams(catalogue);
   const sessions = on.store();
   const observer = { claimed: () => undefined, leaseLost: () => undefined, backlog: () => undefined, trouble: (err: unknown) => console.error(err) };
-  const loop = new TurnLoop({ db: on.db, sessions, upstreams: made, tools: nobody, hints: new InProcessHints(), pool: 'shared', slots, leaseMs: LEASE_MS, observer, log: createLog({ level: 'silent', format: 'json' }) });
+  const loop = new TurnLoop({ db: on.db, frames: framesOn(on.db, new InProcessHints()), sessions, upstreams: made, tools: nobody, hints: new InProcessHints(), pool: 'shared', slots, leaseMs: LEASE_MS, observer, log: createLog({ level: 'silent', format: 'json' }) });
   open.push({ loop, upstreams: made });
   loop.start();
   const begin = async (directives: string, more: Parameters<typeof newSession>[0] = {}) => {

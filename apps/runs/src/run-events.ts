@@ -1,6 +1,6 @@
-import { EVENT_BODY_BYTES_MAX, type RunCommanded, type RunFinished, type RunRequest, type RunStart } from '@nightshift/contracts';
+import { EVENT_BODY_BYTES_MAX, type RunCommanded, type RunFinished, type RunRequest, type RunStart, type RunStop } from '@nightshift/contracts';
 import { type Change, type Effect, type Run } from './run.ts';
-import { finishedBody } from './run-view.ts';
+import { finishedBody, usageOf } from './run-view.ts';
 
 /** An event that goes with a write of the run. */
 export interface RunEventOut {
@@ -20,10 +20,17 @@ function eventOf(run: Run, effect: Effect, request: RunRequest | undefined): Run
     case 'start':
       return { topic: 'run.commanded', payload: startCommand(ids, request) };
     case 'stop':
-      return { topic: 'run.commanded', payload: { command: 'stop', ...ids, status: run.status, ...(run.error && { error: run.error }) } };
+      return { topic: 'run.commanded', payload: stopCommand(run, ids) };
     case 'finished':
       return { topic: 'run.finished', payload: finishedEvent(run) };
   }
+}
+
+/** The order to the engine to end what it does of a run, and the run's stream. */
+function stopCommand(run: Run, ids: Omit<RunStart, 'command' | 'request'>): RunStop {
+  const { status, error, answerEncoding, responseContent } = run;
+  const usage = usageOf(run);
+  return { command: 'stop', ...ids, status, ...(error && { error }), ...(usage && { usage }), answerEncoding, ...(responseContent === 'answer_only' && { answerOnly: true }) };
 }
 
 /** The order to the engine to begin; it asks for a request that is too large to travel. */

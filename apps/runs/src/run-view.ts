@@ -1,9 +1,10 @@
-import type { AnswerEncoding, FinishedBody, RunResult, RunView } from '@nightshift/contracts';
+import type { AnswerEncoding, FinishedBody, RunResult, RunUsage, RunView } from '@nightshift/contracts';
 import { isTerminal, type Run } from './run.ts';
 
 /** A run as clients see it. Absent fields are left out: released clients refuse nulls. */
 export function viewOf(run: Run & { readonly updatedAt: Date }, encoding: AnswerEncoding = run.answerEncoding): RunView {
   const ended = isTerminal(run.status);
+  const usage = usageOf(run);
   return {
     runId: run.id,
     status: run.status,
@@ -13,11 +14,18 @@ export function viewOf(run: Run & { readonly updatedAt: Date }, encoding: Answer
     ...(run.startedAt && { startedAt: run.startedAt.toISOString() }),
     ...(run.completedAt && { completedAt: run.completedAt.toISOString() }),
     ...(ended && run.result && { result: encodeResult(run.result, encoding) }),
-    ...(ended && run.usage && { usage: { inputTokens: run.usage.inputTokens, outputTokens: run.usage.outputTokens, durationMs: durationMs(run), toolCalls: run.usage.toolCalls } }),
+    ...(ended && usage && { usage }),
     ...(run.error && { error: run.error }),
     ...(run.metadata && { metadata: run.metadata }),
     traceId: run.traceparent.slice(3, 35),
   };
+}
+
+/** What a run has used, as far as the engine has said so. */
+export function usageOf(run: Run): RunUsage | undefined {
+  if (!run.usage) return undefined;
+  const { inputTokens, outputTokens, toolCalls } = run.usage;
+  return { inputTokens, outputTokens, durationMs: durationMs(run), toolCalls };
 }
 
 /** From the first turn to the end, in whole milliseconds; 0 for a run that never started. */

@@ -76,12 +76,12 @@ describe('whatever happens to a run, in whatever order', () => {
     );
   });
 
-  test('an end that the engine has not brought about stops the engine', () => {
+  test('an end stops the engine, and is announced', () => {
     fc.assert(
       fc.property(anyStory, (story) => {
         const changes = tell(story);
         const end = changes.find(({ run }) => isTerminal(run.status));
-        if (end && end.run.usage === null) expect(end.effects).toEqual(['stop', 'finished']);
+        if (end) expect(end.effects).toEqual(['stop', 'finished']);
       }),
     );
   });
@@ -160,7 +160,7 @@ describe('a run', () => {
   });
 
   test('that fails has the engine’s error and no result', () => {
-    expect(transition(running, failed, at(5))).toMatchObject({ run: { status: 'failed', error: { code: 'upstream_auth' }, result: null, usage }, effects: ['finished'] });
+    expect(transition(running, failed, at(5))).toMatchObject({ run: { status: 'failed', error: { code: 'upstream_auth' }, result: null, usage }, effects: ['stop', 'finished'] });
   });
 
   test('that is canceled stops the engine, and learns later what it used', () => {

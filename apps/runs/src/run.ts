@@ -85,13 +85,13 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
     case 'outcome': {
       const { outcome } = event;
       const ended = { ...end(run, outcome.status, now), usage: event.usage, checkAt: null };
-      if (outcome.status === 'failed') return { run: { ...ended, error: outcome.error }, effects: ['finished'] };
+      if (outcome.status === 'failed') return { run: { ...ended, error: outcome.error }, effects: ['stop', 'finished'] };
       const { answer, reasoning } = outcome.result;
       const result = run.responseContent === 'answer_only' || reasoning === undefined ? { answer } : { answer, reasoning };
-      return { run: { ...ended, result }, effects: ['finished'] };
+      return { run: { ...ended, result }, effects: ['stop', 'finished'] };
     }
     case 'stopped':
-      return { run: { ...end(run, 'canceled', now), usage: event.usage, checkAt: null }, effects: ['finished'] };
+      return { run: { ...end(run, 'canceled', now), usage: event.usage, checkAt: null }, effects: ['stop', 'finished'] };
     case 'cancel':
       return { run: awaitUsage(end(run, 'canceled', now), now), effects: ['stop', 'finished'] };
     case 'due':

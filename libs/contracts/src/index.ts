@@ -36,10 +36,12 @@ export {
   RunRequest,
   RunResult,
   RunStatus,
+  RunUsage,
   RunView,
   StepUsage,
   Task,
 } from './http/run.ts';
+export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery } from './http/run-frame.ts';
 export {
   AnyTool,
   BuiltInTool,

@@ -1,3 +1,5 @@
+export { decodeFrames, encodeFrames, encodeWatched, framesChannel, WATCHED_CHANNEL, WATCHED_EVERY_MS } from './frame-channel.ts';
 export { type Hints, workChannel } from './hints.ts';
 export { InProcessHints } from './in-process.hints.ts';
 export { RedisHints } from './redis.hints.ts';
+export { WatchedRuns } from './watched-runs.ts';

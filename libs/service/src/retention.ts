@@ -4,8 +4,8 @@ import type { Surroundings } from './surroundings.ts';
 const EVERY_MS = 600_000;
 const PAUSE_MS = 100;
 
-/** Deletes old rows in batches, now and every ten minutes; `forget` deletes one batch and says how many rows it was. */
-export function retention(around: Surroundings, what: string, forget: () => Promise<number>): void {
+/** Deletes old rows in batches, now and every ten minutes, unless `everyMs` says otherwise; `forget` deletes one batch and says how many rows it was. */
+export function retention(around: Surroundings, what: string, forget: () => Promise<number>, everyMs: number = EVERY_MS): void {
   let stopped = false;
   const round = async (): Promise<void> => {
     let total = 0;
@@ -20,7 +20,7 @@ export function retention(around: Surroundings, what: string, forget: () => Prom
       if (!isInfrastructure(err)) around.log.error({ err, what }, 'retention failed');
     });
   };
-  const timer = setInterval(run, EVERY_MS);
+  const timer = setInterval(run, everyMs);
   around.shutdown.add('refuse', `retention of ${what}`, () => {
     stopped = true;
     clearInterval(timer);

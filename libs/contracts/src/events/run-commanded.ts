@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RunError, RunRequest, RunStatus } from '../http/run.ts';
+import { AnswerEncoding, RunError, RunRequest, RunStatus, RunUsage } from '../http/run.ts';
 
 const start = z.object({
   command: z.literal('start'),
@@ -20,6 +20,9 @@ const stop = z.object({
   engine: z.string(),
   status: RunStatus,
   error: RunError.optional(),
+  usage: RunUsage.optional().describe('Absent while the engine has not said what the run used.'),
+  answerEncoding: AnswerEncoding.optional(),
+  answerOnly: z.boolean().optional(),
 });
 
 /**

@@ -54,6 +54,7 @@ export const RunRequest = z
     answerFormat: JsonObject.optional(),
     maxStepTokens: z.number().int().optional(),
     limits: RunLimits.optional().describe('What the API key allows.'),
+    answerOnly: z.boolean().optional().describe('Nothing of the reasoning is shown.'),
     egressAllow: z.array(z.string()).optional().describe('CIDRs that the organisation may reach besides the operator’s.'),
   })
   .meta({ id: 'RunRequest' });
@@ -100,6 +101,7 @@ export type StepUsage = z.infer<typeof StepUsage>;
 export const RunUsage = z
   .object({ inputTokens: z.number().int(), outputTokens: z.number().int(), durationMs: z.number().int(), toolCalls: z.record(z.string(), z.number().int()) })
   .meta({ id: 'RunUsage' });
+export type RunUsage = z.infer<typeof RunUsage>;
 
 /** Why a run failed. `code` is stable; `message` says what to do. */
 export const RunError = z.object({ code: z.string(), message: z.string(), details: JsonObject.optional() }).meta({ id: 'RunError' });

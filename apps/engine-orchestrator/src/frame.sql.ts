@@ -1,0 +1,67 @@
+import { statement } from '@nightshift/postgres';
+
+/** Frames to insert as a table, from five parameters: run, seq, last, body and tail. */
+export const FRAMES_INPUT = (first: number): string =>
+  `unnest($${first}::text[], $${first + 1}::int[], $${first + 2}::int[], $${first + 3}::text[], $${first + 4}::text[]) as f(run_id, seq, last, body, tail)`;
+
+/** Stores frames of sessions ($6 epochs) that are still held; returns those that are stored. The lock lets nobody claim or stop a session in the middle. */
+export const APPEND = statement(
+  'engine.append_frames',
+  `with input as (
+     select * from ${FRAMES_INPUT(1)} join unnest($1::text[], $6::int[]) as e(of_run, epoch) on e.of_run = f.run_id
+   ), held as (
+     select s.run_id from engine.sessions s join input i on i.run_id = s.run_id and i.epoch = s.epoch
+     where s.state = 'active' order by s.run_id for share of s
+   )
+   insert into engine.frames (run_id, seq, last, body, tail)
+   select run_id, seq, last, body, tail from input where run_id in (select run_id from held)
+   on conflict do nothing
+   returning run_id as "runId"`,
+);
+
+/** Stores the last frames of runs; returns those that are stored. What has many rows is worth packing. */
+export const APPEND_END = statement(
+  'engine.append_end',
+  `insert into engine.frames (run_id, seq, last, body, tail, ends, is_packable)
+   select f.run_id, f.seq, f.last, f.body, f.tail, true, (select count(*) from engine.frames o where o.run_id = f.run_id) >= 8
+   from ${FRAMES_INPUT(1)} order by f.run_id
+   on conflict do nothing
+   returning run_id as "runId"`,
+);
+
+/** What was stored of runs ($1) at or after a frame ($2), in order. */
+export const SINCE = statement(
+  'engine.frames_since',
+  `select f.run_id as "runId", f.seq, f.last, f.body, f.tail, f.ends
+   from unnest($1::text[], $2::int[]) as i(run_id, seq) join engine.frames f on f.run_id = i.run_id and f.last >= i.seq
+   order by f.run_id, f.seq`,
+);
+
+/** Frames of a run ($1) after a number ($2), about $3 bytes of them and at least one row; its pack where it was packed. */
+export const READ = statement(
+  'engine.read_frames',
+  `select seq, body, null::bytea as packed from (
+     select seq, body, sum(octet_length(body)) over (order by seq) - octet_length(body) as before from engine.frames where run_id = $1 and last > $2
+   ) f where before < $3
+   union all select 1, '', body from engine.frame_packs where run_id = $1 and last > $2
+   order by seq`,
+);
+
+/** How far the frames of runs ($1) reach; runs without frames are left out. */
+export const HEADS = statement(
+  'engine.frame_heads',
+  `select r.run_id as "runId", coalesce((select last from engine.frames f where f.run_id = r.run_id order by seq desc limit 1), p.last) as last
+   from unnest($1::text[]) as r(run_id) left join engine.frame_packs p on p.run_id = r.run_id`,
+);
+
+/** Runs that ended a while ago ($1 s) and whose frames are many rows, up to $2. */
+export const TO_PACK = statement('engine.frames_to_pack', `select run_id as "runId" from engine.frames where is_packable and stored_at < now() - $1 * interval '1 s' order by stored_at limit $2`);
+
+/** Puts a pack ($1 run, $2 last, $3 body) in the place of a run's frames. */
+export const PACK = statement(
+  'engine.pack_frames',
+  `with packed as (
+     insert into engine.frame_packs (run_id, last, body) values ($1, $2, $3) on conflict do nothing
+   )
+   delete from engine.frames where run_id = $1 returning 1`,
+);

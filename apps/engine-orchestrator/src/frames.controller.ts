@@ -1,0 +1,23 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { type Frame, FrameHeads, FrameHeadsQuery, FramesPage, FramesQuery } from '@nightshift/contracts';
+import { Returns } from '@nightshift/http';
+import { FrameStore } from './frame.store.ts';
+
+/** The stored frames of runs, for those who show them. */
+@Controller('internal')
+export class FramesController {
+  constructor(@Inject(FrameStore) private readonly frames: FrameStore) {}
+
+  @Get('runs/:runId/frames')
+  @Returns(200, FramesPage)
+  async page(@Param('runId') runId: string, @Query({ schema: FramesQuery }) { after }: FramesQuery): Promise<{ frames: Frame[] }> {
+    return { frames: await this.frames.read(runId, after) };
+  }
+
+  @Post('frame-heads')
+  @HttpCode(200)
+  @Returns(200, FrameHeads)
+  async heads(@Body({ schema: FrameHeadsQuery }) { runIds }: FrameHeadsQuery): Promise<{ heads: Record<string, number> }> {
+    return { heads: await this.frames.heads(runIds) };
+  }
+}

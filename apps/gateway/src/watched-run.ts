@@ -1,0 +1,64 @@
+import type { Frame } from '@nightshift/contracts';
+
+/** Text of new frames that is kept for those who are nearly there, in UTF-16 units; who is further behind reads what is stored. */
+const KEPT_UNITS_MAX = 1024 * 1024;
+
+/** What is known of a run that somebody watches: how far its frames reach, and the newest of them. */
+export class WatchedRun {
+  #frames: Frame[] = [];
+  #units = 0;
+  #head = 0;
+  #waiting: (() => void)[] = [];
+
+  /** The highest number known of. */
+  get head(): number {
+    return this.#head;
+  }
+
+  /** New frames came, in order. Where some are missing before them, what was kept is useless. */
+  add(frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      const last = this.#frames.at(-1)?.seq;
+      if (last !== undefined && frame.seq <= last) continue;
+      if (last !== undefined && frame.seq !== last + 1) this.#drop(this.#frames.length);
+      this.#frames.push(frame);
+      this.#units += frame.text.length;
+    }
+    let count = 0;
+    for (let units = this.#units; units > KEPT_UNITS_MAX && count < this.#frames.length - 1; count += 1) units -= (this.#frames[count] as Frame).text.length;
+    this.#drop(count);
+    this.reach(this.#frames.at(-1)?.seq ?? 0);
+  }
+
+  /** There are stored frames up to `seq`. */
+  reach(seq: number): void {
+    if (seq <= this.#head) return;
+    this.#head = seq;
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** The frames after a number, if they are among those that are kept. */
+  after(seq: number): readonly Frame[] {
+    const first = this.#frames[0]?.seq;
+    return first === undefined || first > seq + 1 ? [] : this.#frames.slice(seq + 1 - first);
+  }
+
+  /** Resolves when there is more after a number, or when `signal` says so. */
+  more(seq: number, signal: AbortSignal): Promise<void> {
+    if (this.#head > seq || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      signal.addEventListener('abort', wake, { once: true });
+      this.#waiting.push(wake);
+    });
+  }
+
+  #drop(count: number): void {
+    if (count === 0) return;
+    for (const { text } of this.#frames.slice(0, count)) this.#units -= text.length;
+    this.#frames = this.#frames.slice(count);
+  }
+}
