@@ -7,6 +7,8 @@ import type { Parts, Surroundings } from '@nightshift/service';
 import { must } from '@nightshift/std';
 import { AdminController } from './admin.controller.ts';
 import { ADMIN_TOKEN } from './admin.guard.ts';
+import { ChatController } from './chat.controller.ts';
+import { ChatsClient } from './chats.client.ts';
 import type { GatewayEnvironment } from './config.ts';
 import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
 import { PrismaClient } from './generated/client.ts';
@@ -35,6 +37,7 @@ export class AppModule {
     }
     const settings = new Settings({
       engines: environment.ENGINES_FILE?.engines ?? DEFAULT_ENGINES,
+      upstreamModel: environment.ENGINES_FILE ? undefined : environment.UPSTREAM_MODEL,
       offline: !environment.ENGINES_FILE && environment.UPSTREAM_BASE_URL === undefined,
       egressAllow: environment.EGRESS_ALLOW,
       sealPublicKey: environment.SEAL_PUBLIC_KEY,
@@ -42,12 +45,13 @@ export class AppModule {
     });
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
         { provide: RunsClient, useValue: new RunsClient(around.client('runs')) },
         { provide: ToolsClient, useValue: new ToolsClient(around.client('tool-executor')) },
+        { provide: ChatsClient, useValue: new ChatsClient(around.client('engine-orchestrator')) },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },
         { provide: CONSUMER_CLIENTS, useValue: clients },

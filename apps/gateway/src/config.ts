@@ -11,5 +11,6 @@ export const GatewayEnvironment = z.object({
   EGRESS_ALLOW: CidrList.default([]),
   ENGINES_FILE: JsonFile(EnginesFile).optional(),
   UPSTREAM_BASE_URL: z.string().optional(),
+  UPSTREAM_MODEL: z.string().optional(),
 });
 export type GatewayEnvironment = z.infer<typeof GatewayEnvironment>;

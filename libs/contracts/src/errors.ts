@@ -3,6 +3,7 @@ export const ERRORS = {
   invalid_request: { status: 400, message: 'The request is not valid.' },
   authentication_failed: { status: 401, message: 'Missing or invalid API key.' },
   permission_denied: { status: 403, message: 'This API key may not do that.' },
+  model_not_found: { status: 404, message: 'There is no such model.' },
   not_found: { status: 404, message: 'There is no such object.' },
   conflict: { status: 409, message: 'This idempotency key was used with another request body.' },
   request_too_large: { status: 413, message: 'The request body is larger than 5 MiB.' },

@@ -7,9 +7,10 @@ export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
 export { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
 export { UsageRecorded } from './events/usage-recorded.ts';
 export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, Scope, UpdateOrg } from './http/admin.ts';
+export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
-export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, ModelList, ReasoningEffort, RunLimits, Upstream } from './http/engine.ts';
+export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, Model, ModelList, type PlainModel, plainModelOf, plainModels, ReasoningEffort, RunLimits, Upstream } from './http/engine.ts';
 export { ErrorBody } from './http/error.ts';
 export {
   CatchUpQuery,

@@ -1,6 +1,8 @@
 import { AppError, type ErrorCode, ERRORS } from '@nightshift/contracts';
 import { Pool } from 'undici';
 import type { z } from 'zod';
+import type { StreamTransport } from './stream-transport.ts';
+import type { StreamedAnswer } from './streamed-answer.ts';
 
 /** One request between services. */
 export interface InternalRequest {
@@ -23,11 +25,13 @@ export class InternalClient {
   readonly #transport: InternalTransport;
   readonly #token: string;
   readonly #local: () => LocalRoutes | undefined;
+  readonly #streams: StreamTransport;
 
-  constructor(transport: InternalTransport, token: string, local: () => LocalRoutes | undefined = () => undefined) {
+  constructor(transport: InternalTransport, token: string, local: () => LocalRoutes | undefined = () => undefined, streams: StreamTransport = nowhere) {
     this.#transport = transport;
     this.#token = token;
     this.#local = local;
+    this.#streams = streams;
   }
 
   /** Sends one request and parses the answer with `schema`. Every internal route may be repeated safely. */
@@ -42,7 +46,15 @@ export class InternalClient {
     if (answer.status >= 400 && !(request.once && answer.status === 503)) throw errorOf(answer.status, body);
     return schema.parse(body);
   }
+
+  /** Posts a body, and gives the answer as it comes, whatever its status. An abort gives the request up. */
+  stream({ path, body, traceparent }: { path: string; body: unknown; traceparent: string }, signal: AbortSignal): Promise<StreamedAnswer> {
+    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json', traceparent };
+    return this.#streams({ path, headers, body: JSON.stringify(body) }, signal);
+  }
 }
+
+const nowhere: StreamTransport = () => Promise.reject(new AppError('service_unavailable'));
 
 /** The JSON of an answer; undefined for an empty body and for what is not JSON. */
 function parsed(text: string): unknown {

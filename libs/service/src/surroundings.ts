@@ -1,4 +1,4 @@
-import { httpTransport, InternalClient } from '@nightshift/http';
+import { httpStreams, httpTransport, InternalClient } from '@nightshift/http';
 import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
 import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing } from '@nightshift/runtime';
@@ -73,8 +73,9 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
       const baseUrls = urls[target];
       if (!baseUrls || baseUrls.length === 0) throw new Error(`${app} needs ${target.replaceAll('-', '_').toUpperCase()}_URL`);
       const { transport, close } = httpTransport(baseUrls);
-      shutdown.add('close', `client of ${target}`, close);
-      return new InternalClient(transport, environment.SERVICE_TOKEN);
+      const { streams, close: closeStreams } = httpStreams(baseUrls);
+      shutdown.add('close', `client of ${target}`, async () => void (await Promise.all([close(), closeStreams()])));
+      return new InternalClient(transport, environment.SERVICE_TOKEN, undefined, streams);
     },
   };
 }

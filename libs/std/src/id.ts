@@ -23,8 +23,13 @@ function take(count: number): Buffer {
 
 /** A new id: prefix, underscore, UUIDv7 without dashes (RFC 9562 §5.7), so ids sort by the millisecond they were made in. */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
+  return `${prefix}_${timeOrderedHex(nowMs)}`;
+}
+
+/** A UUIDv7 without dashes. */
+export function timeOrderedHex(nowMs: number = Date.now()): string {
   const random = take(10);
   random[0] = (random[0]! & 0x0f) | 0x70;
   random[2] = (random[2]! & 0x3f) | 0x80;
-  return `${prefix}_${nowMs.toString(16).padStart(12, '0')}${random.toString('hex')}`;
+  return `${nowMs.toString(16).padStart(12, '0')}${random.toString('hex')}`;
 }

@@ -117,6 +117,30 @@ export function findEngine(engines: readonly Engine[], name: string): Engine | u
   return engines.find((candidate) => candidate.id === name || candidate.aliases.includes(name));
 }
 
+/** A model that is called plainly: asked once, with the caller's own messages and tools. */
+export interface PlainModel {
+  /** Gives prices and limits, and where there are several upstreams the order in which they are asked. */
+  readonly engine: Engine;
+  /** The model of an upstream that was named, or undefined where the engine was. */
+  readonly model: string | undefined;
+}
+
+/**
+ * What a plain call of `name` asks, or undefined where it is none: an id with a `/` that the catalogue holds, or a model of an
+ * upstream. `upstreamModel` is the one model of the one upstream that answers for every engine.
+ */
+export function plainModelOf(engines: readonly Engine[], upstreamModel: string | undefined, name: string): PlainModel | undefined {
+  const found = findEngine(engines, name);
+  if (found && name.includes('/')) return { engine: found, model: undefined };
+  const engine = name === upstreamModel ? engines[0] : engines.find(({ upstreams }) => upstreams.some(({ model }) => model === name));
+  return engine && { engine, model: name };
+}
+
+/** The models of upstreams that can be called plainly by their own names, each once, in the catalogue's order. */
+export function plainModels(engines: readonly Engine[], upstreamModel: string | undefined): string[] {
+  return [...new Set([...(upstreamModel === undefined ? [] : [upstreamModel]), ...engines.flatMap(({ upstreams }) => upstreams.map(({ model }) => model))])];
+}
+
 /** One model of GET /v1/models. */
 export const Model = z
   .object({
@@ -135,6 +159,7 @@ export const Model = z
     offline: z.boolean().describe('The same as a boolean.'),
   })
   .meta({ id: 'Model' });
+export type Model = z.infer<typeof Model>;
 
 /** Reply of GET /v1/models. */
 export const ModelList = z.object({ object: z.literal('list'), data: z.array(Model) }).meta({ id: 'ModelList' });

@@ -1,0 +1,43 @@
+import { Body, Controller, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ChatCompletion, ChatRequest, findEngine } from '@nightshift/contracts';
+import { type AppRequest, leaving, sendStreamed } from '@nightshift/http';
+import type { FastifyReply } from 'fastify';
+import type { Caller } from './api-key.ts';
+import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
+import { modelNotFound, withRequestId } from './chat.ts';
+import { ChatsClient } from './chats.client.ts';
+import { Settings } from './settings.ts';
+
+/** Chat completions: the id of the model decides whether a model is called or an agent runs. */
+@ApiTags('Chat')
+@ApiBearerAuth()
+@UseGuards(AuthGuard)
+@Controller('v1/chat/completions')
+export class ChatController {
+  constructor(
+    @Inject(ChatsClient) private readonly chats: ChatsClient,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
+
+  @Post()
+  @Needs('runs:write')
+  @HttpCode(200)
+  @ApiResponse({ status: 200, standardSchema: ChatCompletion })
+  create(@Body({ schema: ChatRequest }) body: ChatRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { model } = body;
+    if (this.settings.isPlainModel(model)) return this.#callModel(body, caller, request, reply);
+    if (findEngine(this.settings.engines, model)) return this.#runAgent(body);
+    throw modelNotFound(model);
+  }
+
+  async #callModel(body: ChatRequest, caller: Caller, request: AppRequest, reply: FastifyReply): Promise<void> {
+    const answer = await this.chats.call(body, caller, request.traceparent, leaving(reply));
+    await sendStreamed(reply, withRequestId(answer, request.id));
+  }
+
+  /** Engines of the catalogue are agents, which run. */
+  #runAgent({ model }: ChatRequest): Promise<void> {
+    throw modelNotFound(model);
+  }
+}

@@ -1,0 +1,49 @@
+import { AppError } from '@nightshift/contracts';
+import { Pool } from 'undici';
+import type { StreamedAnswer } from './streamed-answer.ts';
+
+/** A POST to another service whose answer may come in pieces. */
+export interface StreamedRequest {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** How such a request reaches the other service. Resolves once the answer has begun; an abort gives it up at any time. */
+export type StreamTransport = (request: StreamedRequest, signal: AbortSignal) => Promise<StreamedAnswer>;
+
+/** A route for callers that need no HTTP to get there; it checks its body as over HTTP. */
+export type StreamRoute = (body: unknown, signal: AbortSignal) => Promise<StreamedAnswer>;
+
+const CONNECTIONS = 1024;
+const CONNECT_TIMEOUT_MS = 2000;
+/** Services send a comment every 15 s into a stream that is silent. */
+const SILENCE_MS = 60_000;
+const RETRY_FOR_MS = 3000;
+const RETRY_EVERY_MS = 100;
+const HEADERS_OF_TRANSPORT = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'date']);
+
+/**
+ * HTTP to any of `baseUrls` in turn. One that cannot be reached, or goes before its answer has begun, is tried again for up
+ * to 3 s: so every route of this kind has to bear being asked twice. How long an answer may take to begin is up to the service.
+ */
+export function httpStreams(baseUrls: readonly string[]): { streams: StreamTransport; close: () => Promise<void> } {
+  const pools = baseUrls.map((url) => new Pool(url, { connections: CONNECTIONS, connect: { timeout: CONNECT_TIMEOUT_MS }, headersTimeout: 0, bodyTimeout: SILENCE_MS }));
+  let next = 0;
+  const streams: StreamTransport = async ({ path, headers, body }, signal) => {
+    for (const until = Date.now() + RETRY_FOR_MS; ; ) {
+      const pool = pools[next++ % pools.length] as Pool;
+      try {
+        const answer = await pool.request({ method: 'POST', path, headers, body, signal });
+        const kept = Object.entries(answer.headers).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && !HEADERS_OF_TRANSPORT.has(entry[0]));
+        const isStream = answer.headers['content-type']?.includes('event-stream') === true;
+        return { status: answer.statusCode, headers: Object.fromEntries(kept), body: isStream ? answer.body.setEncoding('utf8') : await answer.body.text() };
+      } catch (err) {
+        if (signal.aborted) throw err;
+        if (Date.now() > until) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+    }
+  };
+  return { streams, close: async () => void (await Promise.all(pools.map((pool) => pool.close()))) };
+}

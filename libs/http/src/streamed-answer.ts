@@ -1,0 +1,48 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyReply } from 'fastify';
+
+/** An answer of another service that may come in pieces. */
+export interface StreamedAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The whole body, or its pieces as they come. Whoever makes them waits while none is taken. */
+  readonly body: string | AsyncIterable<string>;
+}
+
+/** A signal that is aborted when the client of a request leaves before it has its whole answer. */
+export function leaving({ raw }: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  raw.once('close', () => {
+    if (!raw.writableFinished) left.abort();
+  });
+  return left.signal;
+}
+
+/** Sends an answer on as it comes, and no faster than the client takes it. One that breaks off is broken off for the client too. */
+export async function sendStreamed(reply: FastifyReply, { status, headers, body }: StreamedAnswer): Promise<void> {
+  reply.status(status).headers(headers);
+  if (typeof body === 'string') return void reply.send(body);
+  const { raw } = reply;
+  reply.hijack();
+  raw.writeHead(status, reply.getHeaders() as Record<string, string>);
+  try {
+    for await (const piece of body) {
+      if (raw.destroyed) return;
+      if (!raw.write(piece)) await drained(raw);
+    }
+    raw.end();
+  } catch {
+    raw.destroy();
+  }
+}
+
+/** Until more can be written, or nothing any more. */
+function drained(raw: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      raw.off('drain', done).off('close', done);
+      resolve();
+    };
+    raw.on('drain', done).on('close', done);
+  });
+}
