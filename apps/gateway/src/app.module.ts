@@ -16,6 +16,7 @@ import { KeyStore } from './key.store.ts';
 import { ModelsController } from './models.controller.ts';
 import { checkNeighbour } from './neighbours.client.ts';
 import { OrgStore } from './org.store.ts';
+import { RunIntake } from './run-intake.client.ts';
 import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
@@ -43,14 +44,17 @@ export class AppModule {
       sealPublicKey: environment.SEAL_PUBLIC_KEY,
       onePool: around.onePool,
     });
+    const runs = new RunsClient(around.client('runs'));
+    const tools = new ToolsClient(around.client('tool-executor'));
     return {
       module: AppModule,
       controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
-        { provide: RunsClient, useValue: new RunsClient(around.client('runs')) },
-        { provide: ToolsClient, useValue: new ToolsClient(around.client('tool-executor')) },
+        { provide: RunsClient, useValue: runs },
+        { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
+        { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: new ChatsClient(around.client('engine-orchestrator')) },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },

@@ -1,0 +1,64 @@
+import { AppError, type CreateRun, findEngine } from '@nightshift/contracts';
+import { type AppRequest, assertPublicUrl, EgressError } from '@nightshift/http';
+import { compileJsonSchema } from '@nightshift/json-schema';
+import { newId } from '@nightshift/std';
+import { admit, encodingOf, hasImages, idempotencyOf } from './admission.ts';
+import type { Caller } from './api-key.ts';
+import type { RunsClient } from './runs.client.ts';
+import type { Settings } from './settings.ts';
+import type { ToolsClient } from './tools.client.ts';
+
+/** The run that stands for a request; `replayed` when an earlier request with the same key made it. */
+export interface Taken {
+  readonly runId: string;
+  readonly replayed: boolean;
+}
+
+/** Where runs come in, from whichever surface. */
+export class RunIntake {
+  readonly #runs: RunsClient;
+  readonly #tools: ToolsClient;
+  readonly #settings: Settings;
+
+  constructor(runs: RunsClient, tools: ToolsClient, settings: Settings) {
+    this.#runs = runs;
+    this.#tools = tools;
+    this.#settings = settings;
+  }
+
+  /** Checks what a schema cannot, and has the run created. `route` is where the request's idempotency key counts. */
+  async take(body: CreateRun, caller: Caller, request: AppRequest, route: string): Promise<Taken> {
+    this.#check(body, caller);
+    const { traceparent, headers, rawBody } = request;
+    const envelope = { runId: newId('run'), traceparent, answerEncoding: encodingOf(headers['x-answer-encoding']), idempotency: idempotencyOf(headers['idempotency-key'], route, rawBody) };
+    const saved = await this.#tools.resolve(body.input.tools, caller.orgId);
+    const taken = await this.#runs.create(admit(body, { ...caller, pool: this.#settings.onePool ?? caller.pool }, envelope, this.#settings.sealPublicKey, saved));
+    request.notes.runId = taken.runId;
+    return taken;
+  }
+
+  #check(body: CreateRun, caller: Caller): void {
+    const engine = findEngine(this.#settings.engines, body.engine);
+    if (!engine) {
+      throw invalid('engine', `unknown engine "${body.engine}"; known: ${this.#settings.engines.map(({ id }) => id).join(', ')}`);
+    }
+    if (!engine.images && hasImages(body)) {
+      const able = this.#settings.engines.filter(({ images }) => images).map(({ id }) => id);
+      throw invalid('input.content', `the engine "${body.engine}" takes no images; those that do: ${able.join(', ') || 'none'}`);
+    }
+    const [problem] = body.input.answerFormat ? compileJsonSchema(body.input.answerFormat).problems : [];
+    if (problem !== undefined) throw invalid('input.answerFormat', problem);
+    const callbackUrl = body.output?.callbackUrl;
+    if (!callbackUrl) return;
+    try {
+      assertPublicUrl(callbackUrl, [...this.#settings.egressAllow, ...caller.egressAllow]);
+    } catch (err) {
+      if (err instanceof EgressError) throw invalid('output.callbackUrl', `${err.message}; the operator may allow addresses with EGRESS_ALLOW`);
+      throw err;
+    }
+  }
+}
+
+function invalid(field: string, problem: string): AppError {
+  return new AppError('invalid_request', { message: `${field}: ${problem}`, details: { fields: { [field]: problem } } });
+}
