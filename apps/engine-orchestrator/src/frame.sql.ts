@@ -47,6 +47,13 @@ export const READ = statement(
    order by seq`,
 );
 
+/** How far the frames of a run ($1) reach, and whether it has ended. */
+export const REACH = statement(
+  'engine.frames_reach',
+  `select last, ends from (select last, ends from engine.frames where run_id = $1 order by seq desc limit 1) f
+   union all select last, true from engine.frame_packs where run_id = $1`,
+);
+
 /** How far the frames of runs ($1) reach; runs without frames are left out. */
 export const HEADS = statement(
   'engine.frame_heads',

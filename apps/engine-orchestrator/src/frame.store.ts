@@ -1,9 +1,9 @@
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
 import { promisify } from 'node:util';
-import type { Frame, FrameKind } from '@nightshift/contracts';
+import type { Frame, FrameKind, FramesPage } from '@nightshift/contracts';
 import { type Database, flusher } from '@nightshift/postgres';
 import { must } from '@nightshift/std';
-import { APPEND, APPEND_END, HEADS, PACK, READ, SINCE, TO_PACK } from './frame.sql.ts';
+import { APPEND, APPEND_END, HEADS, PACK, REACH, READ, SINCE, TO_PACK } from './frame.sql.ts';
 
 /** Frames of one run that are stored together, from `seq` on. */
 export interface Chunk {
@@ -53,7 +53,15 @@ export class FrameStore {
     return new Set(rows.map(({ runId }) => runId));
   }
 
-  /** Frames of a run after a number, about 1 MiB of them; none when there are no more yet. */
+  /** Frames of a run after a number, about 1 MiB of them; without any, how far they reach. */
+  async page(runId: string, after: number): Promise<FramesPage> {
+    const frames = await this.read(runId, after);
+    if (frames.length > 0) return { frames };
+    const [reach] = await this.#db.query<{ last: number; ends: boolean }>(REACH, [runId]);
+    return { frames, head: reach?.last ?? 0, isOver: reach !== undefined && reach.ends && reach.last <= after };
+  }
+
+  /** Frames of a run after a number, about 1 MiB of them. */
   async read(runId: string, after: number): Promise<Frame[]> {
     const rows = await this.#db.query<{ seq: number; body: string; packed: Buffer | null }>(READ, [runId, after, PAGE_BYTES]);
     const frames: Frame[] = [];

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { type Frame, FrameHeads, FrameHeadsQuery, FramesPage, FramesQuery } from '@nightshift/contracts';
+import { FrameHeads, FrameHeadsQuery, FramesPage, FramesQuery } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { FrameStore } from './frame.store.ts';
 
@@ -10,8 +10,8 @@ export class FramesController {
 
   @Get('runs/:runId/frames')
   @Returns(200, FramesPage)
-  async page(@Param('runId') runId: string, @Query({ schema: FramesQuery }) { after }: FramesQuery): Promise<{ frames: Frame[] }> {
-    return { frames: await this.frames.read(runId, after) };
+  page(@Param('runId') runId: string, @Query({ schema: FramesQuery }) { after }: FramesQuery): Promise<FramesPage> {
+    return this.frames.page(runId, after);
   }
 
   @Post('frame-heads')

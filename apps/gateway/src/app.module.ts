@@ -12,14 +12,18 @@ import { ChatsClient } from './chats.client.ts';
 import type { GatewayEnvironment } from './config.ts';
 import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
 import { PrismaClient } from './generated/client.ts';
+import { FramesClient } from './frames.client.ts';
 import { KeyStore } from './key.store.ts';
 import { ModelsController } from './models.controller.ts';
 import { checkNeighbour } from './neighbours.client.ts';
 import { OrgStore } from './org.store.ts';
+import { RunStreams } from './run-streams.client.ts';
+import { RunStreamsController } from './run-streams.controller.ts';
 import { RunIntake } from './run-intake.client.ts';
 import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
+import { StreamSender } from './stream-sender.server.ts';
 import { ToolsClient } from './tools.client.ts';
 import { ToolsController } from './tools.controller.ts';
 import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
@@ -29,7 +33,7 @@ const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-disp
 /** The public edge. */
 @Module({})
 export class AppModule {
-  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool'>, parts: Pick<Parts, 'db'>): DynamicModule {
+  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool' | 'hints' | 'log' | 'shutdown'>, parts: Pick<Parts, 'db'>): DynamicModule {
     const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
     const clients = new Map<App, InternalClient>(CONSUMERS.map((app) => [app, around.client(app)]));
     for (const app of around.neighbours) {
@@ -42,17 +46,23 @@ export class AppModule {
       offline: !environment.ENGINES_FILE && environment.UPSTREAM_BASE_URL === undefined,
       egressAllow: environment.EGRESS_ALLOW,
       sealPublicKey: environment.SEAL_PUBLIC_KEY,
+      browserOrigins: environment.BROWSER_ORIGINS,
       onePool: around.onePool,
     });
     const runs = new RunsClient(around.client('runs'));
+    const streams = new RunStreams({ frames: new FramesClient(around.client('engine-orchestrator')), runs, hints: around.hints, log: around.log });
+    const sender = new StreamSender(streams);
+    around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const tools = new ToolsClient(around.client('tool-executor'));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
         { provide: RunsClient, useValue: runs },
+        { provide: RunStreams, useValue: streams },
+        { provide: StreamSender, useValue: sender },
         { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: new ChatsClient(around.client('engine-orchestrator')) },

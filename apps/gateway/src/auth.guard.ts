@@ -5,12 +5,17 @@ import type { AppRequest } from '@nightshift/http';
 import { must } from '@nightshift/std';
 import { type Caller, presentedKey } from './api-key.ts';
 import { KeyStore } from './key.store.ts';
+import { Settings } from './settings.ts';
 
 const SCOPE = 'scope';
+const BROWSER = 'browser';
 const callers = new WeakMap<AppRequest, Caller>();
 
 /** The scope a key needs for a route. */
 export const Needs = (scope: Scope): MethodDecorator => SetMetadata(SCOPE, scope);
+
+/** A route that a browser may call with `?api_key=`, since it cannot set headers there. */
+export const BrowserMayUse = (): MethodDecorator => SetMetadata(BROWSER, true);
 
 /** Who calls, in a route behind the guard. */
 export const CallerOf = createParamDecorator((_: unknown, context: ExecutionContext): Caller => must(callers.get(context.switchToHttp().getRequest<AppRequest>()), 'caller'));
@@ -21,11 +26,12 @@ export class AuthGuard implements CanActivate {
   constructor(
     @Inject(KeyStore) private readonly keys: KeyStore,
     @Inject(Reflector) private readonly reflector: Reflector,
+    @Inject(Settings) private readonly settings: Settings,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<AppRequest>();
-    const key = presentedKey(request.headers);
+    const key = presentedKey(request.headers) ?? this.#browserKey(context, request);
     if (key === undefined) throw new AppError('authentication_failed', { message: 'Send an API key: "Authorization: Bearer <key>".' });
     const caller = await this.keys.find(key);
     if (!caller) throw new AppError('authentication_failed', { message: 'The API key is not valid.' });
@@ -34,5 +40,11 @@ export class AuthGuard implements CanActivate {
     if (scope !== undefined && !caller.scopes.includes(scope)) throw new AppError('permission_denied', { message: `The API key lacks the scope "${scope}".` });
     callers.set(request, caller);
     return true;
+  }
+
+  #browserKey(context: ExecutionContext, { headers, query }: AppRequest): string | undefined {
+    const { api_key: key } = query as { api_key?: unknown };
+    const mayUse = this.reflector.get<boolean | undefined>(BROWSER, context.getHandler()) && this.settings.browserOrigins.includes(headers.origin ?? '');
+    return mayUse && typeof key === 'string' ? key : undefined;
   }
 }

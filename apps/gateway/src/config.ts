@@ -2,6 +2,9 @@ import { EnginesFile } from '@nightshift/contracts';
 import { CidrList, JsonFile } from '@nightshift/service';
 import { z } from 'zod';
 
+const Origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, { error: 'must be an origin such as https://app.example.com' });
+const OriginList = z.string().transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== '')).pipe(z.array(Origin));
+
 /** The environment of the gateway. */
 export const GatewayEnvironment = z.object({
   ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional().describe('Default PORT + 1.'),
@@ -11,6 +14,8 @@ export const GatewayEnvironment = z.object({
   EGRESS_ALLOW: CidrList.default([]),
   ENGINES_FILE: JsonFile(EnginesFile).optional(),
   UPSTREAM_BASE_URL: z.string().optional(),
+  BROWSER_ORIGINS: OriginList.default([]).describe('Origins that may call from a browser.'),
+  STREAM_DRAIN_MS: z.coerce.number().int().nonnegative().default(600_000),
   UPSTREAM_MODEL: z.string().optional(),
 });
 export type GatewayEnvironment = z.infer<typeof GatewayEnvironment>;

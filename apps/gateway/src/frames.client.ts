@@ -1,4 +1,4 @@
-import { type Frame, FrameHeads, FramesPage } from '@nightshift/contracts';
+import { FrameHeads, FramesPage } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 
 /** The stored frames of runs. */
@@ -9,9 +9,9 @@ export class FramesClient {
     this.#client = client;
   }
 
-  /** Frames after a number, as many as fit into a reply; none when there are no more yet. */
-  async after(runId: string, after: number): Promise<Frame[]> {
-    return (await this.#client.call({ method: 'GET', path: `/internal/runs/${encodeURIComponent(runId)}/frames?after=${after}` }, FramesPage)).frames;
+  /** Frames after a number, as many as fit into a reply; without any, how far they reach. */
+  after(runId: string, after: number): Promise<FramesPage> {
+    return this.#client.call({ method: 'GET', path: `/internal/runs/${encodeURIComponent(runId)}/frames?after=${after}` }, FramesPage);
   }
 
   /** How far the frames of runs reach. */

@@ -1,4 +1,5 @@
 import { buildService, type Service, type Surroundings } from '@nightshift/service';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { separatePorts, serveAdmin } from './admin.server.ts';
 import { AppModule } from './app.module.ts';
 import { GatewayEnvironment } from './config.ts';
@@ -11,11 +12,17 @@ export { describeApi, GatewayEnvironment };
 export async function buildGateway(environment: GatewayEnvironment, around: Surroundings): Promise<Service> {
   const migrations = new URL('../prisma/migrations', import.meta.url);
   const service = await buildService(
-    { name: 'gateway', schema: 'gateway', migrations, onBus: false, module: (parts) => AppModule.of(environment, around, parts), beforeInit: (app) => { separatePorts(app); serveOpenApi(app); } },
+    { name: 'gateway', schema: 'gateway', migrations, onBus: false, module: (parts) => AppModule.of(environment, around, parts), beforeInit: (app) => { separatePorts(app); serveOpenApi(app); letBrowsersIn(app, environment.BROWSER_ORIGINS); } },
     around,
   );
   if (environment.BOOTSTRAP_API_KEY !== undefined) await service.app.get(KeyStore).bootstrap(environment.BOOTSTRAP_API_KEY);
   return service;
+}
+
+/** CORS, for the operator's origins alone. */
+function letBrowsersIn(app: NestFastifyApplication, origins: readonly string[]): void {
+  if (origins.length === 0) return;
+  app.enableCors({ origin: [...origins], exposedHeaders: ['x-request-id', 'x-run-id', 'idempotency-replayed'], maxAge: 600 });
 }
 
 /** Opens the operator's port; returns it. */

@@ -3,7 +3,8 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import { AppError, ErrorBody } from '@nightshift/contracts';
 import { createApp, InternalClient } from '@nightshift/http';
 import { connect } from '@nightshift/postgres';
-import { createLog, ReadinessChecks } from '@nightshift/runtime';
+import { InProcessHints } from '@nightshift/run-stream';
+import { createLog, ReadinessChecks, Shutdown } from '@nightshift/runtime';
 import { generateSealKeyPair, must } from '@nightshift/std';
 import { z } from 'zod';
 import { AppModule } from './app.module.ts';
@@ -39,7 +40,7 @@ export async function describeApi(): Promise<OpenAPIObject> {
   const db = connect({ url: 'postgresql://127.0.0.1:1/none', max: 1, name: 'none', onError: () => undefined });
   const environment = GatewayEnvironment.parse({ ADMIN_TOKEN: 'nobody-has-this-token', SEAL_PUBLIC_KEY: generateSealKeyPair().publicKey });
   const nobody = new InternalClient(() => Promise.reject(new AppError('service_unavailable')), '');
-  const around = { client: () => nobody, neighbours: [], readiness: new ReadinessChecks(), onePool: undefined };
+  const around = { client: () => nobody, neighbours: [], readiness: new ReadinessChecks(), onePool: undefined, hints: new InProcessHints(), log, shutdown: new Shutdown() };
   const app = await createApp(AppModule.of(environment, around, { db }), { name: 'gateway', log });
   try {
     return openApiDocument(app);

@@ -21,7 +21,7 @@ export function renderFrame({ seq, kind, text }: Frame, run: StreamedRun): strin
     case 'call':
       return eventOf(seq, 'tool_call', `{"call":${text}}`);
     default:
-      return ending(seq, FrameEnd.parse(JSON.parse(text))) + DONE;
+      return ending(seq, FrameEnd.parse(JSON.parse(text)));
   }
 }
 

@@ -1,5 +1,6 @@
 import { type AnswerEncoding, type InternalCreateRun, InternalRunCreated, type ListRuns, RunList, RunView } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
+import { z } from 'zod';
 
 /** The owner of runs, on behalf of an organisation. */
 export class RunsClient {
@@ -15,6 +16,11 @@ export class RunsClient {
 
   get(runId: string, orgId: string, answerEncoding: AnswerEncoding | undefined): Promise<RunView> {
     return this.#client.call({ method: 'GET', path: `/internal/runs/${encodeURIComponent(runId)}?${query({ orgId, answerEncoding })}` }, RunView);
+  }
+
+  /** Asks for the end of a run's stream once more, if the run has ended. */
+  async announceEnd(runId: string): Promise<void> {
+    await this.#client.call({ method: 'POST', path: `/internal/runs/${encodeURIComponent(runId)}/announce-end` }, z.unknown());
   }
 
   list(orgId: string, { limit, cursor }: ListRuns): Promise<RunList> {

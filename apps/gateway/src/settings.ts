@@ -9,6 +9,8 @@ export class Settings {
   readonly offline: boolean;
   readonly egressAllow: readonly string[];
   readonly sealPublicKey: string;
+  /** Origins that may call from a browser. */
+  readonly browserOrigins: readonly string[];
   /** The pool that all runs go to, where one process serves every pool. */
   readonly onePool: string | undefined;
 
@@ -18,6 +20,7 @@ export class Settings {
     this.offline = settings.offline;
     this.egressAllow = settings.egressAllow;
     this.sealPublicKey = settings.sealPublicKey;
+    this.browserOrigins = settings.browserOrigins;
     this.onePool = settings.onePool;
   }
 

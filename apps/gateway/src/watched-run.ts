@@ -8,7 +8,7 @@ export class WatchedRun {
   #frames: Frame[] = [];
   #units = 0;
   #head = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   /** The highest number known of. */
   get head(): number {
@@ -34,7 +34,7 @@ export class WatchedRun {
   reach(seq: number): void {
     if (seq <= this.#head) return;
     this.#head = seq;
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (const wake of this.#waiting) wake();
   }
 
   /** The frames after a number, if they are among those that are kept. */
@@ -48,11 +48,12 @@ export class WatchedRun {
     if (this.#head > seq || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
+        this.#waiting.delete(wake);
         signal.removeEventListener('abort', wake);
         resolve();
       };
       signal.addEventListener('abort', wake, { once: true });
-      this.#waiting.push(wake);
+      this.#waiting.add(wake);
     });
   }
 

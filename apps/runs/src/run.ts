@@ -39,6 +39,8 @@ export type RunEvent =
   | { readonly kind: 'outcome'; readonly outcome: RunOutcome; readonly usage: StepUsage }
   | { readonly kind: 'stopped'; readonly usage: StepUsage }
   | { readonly kind: 'cancel' }
+  /** Somebody waits for the end of the run's stream. */
+  | { readonly kind: 'end awaited' }
   | { readonly kind: 'due' };
 
 /** What the world has to hear of a change: `start` and `stop` go to the engine, `finished` to whoever waits for the end. */
@@ -92,6 +94,8 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
     }
     case 'stopped':
       return { run: { ...end(run, 'canceled', now), usage: event.usage, checkAt: null }, effects: ['stop', 'finished'] };
+    case 'end awaited':
+      return undefined;
     case 'cancel':
       return { run: awaitUsage(end(run, 'canceled', now), now), effects: ['stop', 'finished'] };
     case 'due':
@@ -103,6 +107,7 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
 
 /** After its end a run only learns what it used. */
 function afterTheEnd(run: Run, event: RunEvent, now: Date): Change | undefined {
+  if (event.kind === 'end awaited') return { run, effects: ['stop'] };
   if (run.usage) return undefined;
   if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, usage: event.usage, checkAt: null }, effects: [] };
   return event.kind === 'due' ? check(run, now, 'stop') : undefined;

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalRunCreated, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { RunReader } from './run-reader.store.ts';
@@ -36,6 +36,12 @@ export class RunsController {
     await this.reader.get(id, scope.orgId);
     await this.runs.apply([{ runId: id, event: { kind: 'cancel' } }]);
     return this.reader.get(id, scope.orgId, scope.answerEncoding);
+  }
+
+  @Post('runs/:id/announce-end')
+  @HttpCode(204)
+  async announceEnd(@Param('id') id: string): Promise<void> {
+    await this.runs.apply([{ runId: id, event: { kind: 'end awaited' } }]);
   }
 
   @Get('runs/:id/request')

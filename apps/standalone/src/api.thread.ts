@@ -20,7 +20,7 @@ const log = createLog(logOptions);
 flushLogPeriodically(log);
 const shutdown = new Shutdown();
 const STOP_MS = 10_000;
-shutdownOnSignal(shutdown, log, Math.max(environment.SHUTDOWN_GRACE_MS, environment.TURN_DRAIN_MS));
+shutdownOnSignal(shutdown, log, Math.max(environment.SHUTDOWN_GRACE_MS, environment.TURN_DRAIN_MS, environment.STREAM_DRAIN_MS));
 
 /** Runs all services in this process, those that work in `worker`; returns once they answer, or ends the process. */
 export async function run(worker: Worker): Promise<void> {

@@ -30,5 +30,6 @@ export const StandaloneEnvironment = z.object({
   DATA_DIR: z.string().default('.nightshift').transform((path) => resolve(REPOSITORY, path)),
   SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS.unwrap().default(DRAIN_MS),
   TURN_DRAIN_MS: EngineEnvironment.shape.TURN_DRAIN_MS.unwrap().default(DRAIN_MS),
+  STREAM_DRAIN_MS: GatewayEnvironment.shape.STREAM_DRAIN_MS.unwrap().default(DRAIN_MS),
 });
 export type StandaloneEnvironment = z.infer<typeof StandaloneEnvironment>;

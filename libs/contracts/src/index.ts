@@ -42,7 +42,7 @@ export {
   StepUsage,
   Task,
 } from './http/run.ts';
-export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery } from './http/run-frame.ts';
+export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery, StreamQuery } from './http/run-frame.ts';
 export {
   AnyTool,
   BuiltInTool,

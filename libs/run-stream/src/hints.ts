@@ -6,6 +6,8 @@ export interface Hints {
   send(channel: string, text: string): void;
   /** Calls `heard` for what is sent to `channel` from about now on; the function that it returns ends that. */
   listen(channel: string, heard: (text: string) => void): () => void;
+  /** Resolves when what was listened to so far is heard, or will not be for a while. */
+  listening(): Promise<void>;
   /** Calls `lost` whenever hints may have been missed. */
   onGap(lost: () => void): void;
   health(): CheckResult[];

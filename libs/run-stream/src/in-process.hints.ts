@@ -20,6 +20,10 @@ export class InProcessHints implements Hints {
     return this.#emitter.listenerCount(channel) > 0;
   }
 
+  listening(): Promise<void> {
+    return Promise.resolve();
+  }
+
   onGap(): void {}
 
   health(): CheckResult[] {

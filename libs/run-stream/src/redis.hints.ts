@@ -11,6 +11,7 @@ export class RedisHints implements Hints {
   readonly #log: Logger;
   readonly #listeners = new Map<string, Set<(text: string) => void>>();
   readonly #lost: (() => void)[] = [];
+  #subscribed = Promise.resolve();
 
   constructor(options: { url: string; log: Logger }) {
     this.#log = options.log;
@@ -37,12 +38,16 @@ export class RedisHints implements Hints {
   listen(channel: string, heard: (text: string) => void): () => void {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(heard));
-    if (listeners.size === 1) this.#tell(this.#subscriber.subscribe(channel));
+    if (listeners.size === 1) this.#subscribed = this.#tell(this.#subscriber.subscribe(channel));
     return () => {
       if (!listeners.delete(heard) || listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
       this.#listeners.delete(channel);
-      this.#tell(this.#subscriber.unsubscribe(channel));
+      void this.#tell(this.#subscriber.unsubscribe(channel));
     };
+  }
+
+  listening(): Promise<void> {
+    return this.#down ? Promise.resolve() : this.#subscribed;
   }
 
   onGap(lost: () => void): void {
@@ -59,7 +64,7 @@ export class RedisHints implements Hints {
     return Promise.resolve();
   }
 
-  #tell(subscription: Promise<unknown>): void {
-    subscription.catch((err: unknown) => this.#log.debug({ err }, 'subscription'));
+  async #tell(subscription: Promise<unknown>): Promise<void> {
+    await subscription.catch((err: unknown) => this.#log.debug({ err }, 'subscription'));
   }
 }

@@ -16,10 +16,22 @@ export const FrameEnd = z.discriminatedUnion('status', [
 ]);
 export type FrameEnd = z.infer<typeof FrameEnd>;
 
+/** Query of a run's stream. */
+export const StreamQuery = z.object({
+  starting_after: z.coerce.number().int().nonnegative().max(2_147_483_647).optional().describe('Goes on after the event with this id.'),
+  on_disconnect: z.enum(['continue', 'cancel']).default('continue').describe('What becomes of the run when the client leaves.'),
+});
+export type StreamQuery = z.infer<typeof StreamQuery>;
+
 /** engine-orchestrator → gateway: frames of a run after a number, in order, as many as fit into a reply; none when there are no more yet. */
 export const FramesQuery = z.object({ after: z.coerce.number().int().nonnegative() });
 export type FramesQuery = z.infer<typeof FramesQuery>;
-export const FramesPage = z.object({ frames: z.array(Frame) });
+export const FramesPage = z.object({
+  frames: z.array(Frame),
+  head: z.number().int().optional().describe('With no frames: how far they reach.'),
+  isOver: z.boolean().optional().describe('With no frames: there will be none.'),
+});
+export type FramesPage = z.infer<typeof FramesPage>;
 
 /** gateway → engine-orchestrator: how far the frames of runs reach. */
 export const FrameHeadsQuery = z.object({ runIds: z.array(z.string()) });

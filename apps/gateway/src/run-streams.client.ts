@@ -1,0 +1,116 @@
+import type { Frame, FramesPage } from '@nightshift/contracts';
+import { decodeFrames, encodeWatched, framesChannel, type Hints, WATCHED_CHANNEL, WATCHED_EVERY_MS } from '@nightshift/run-stream';
+import type { Logger } from '@nightshift/runtime';
+import type { FramesClient } from './frames.client.ts';
+import type { RunsClient } from './runs.client.ts';
+import { isLast } from './run-wire.ts';
+import { WatchedRun } from './watched-run.ts';
+
+/** What streams are read with. */
+export interface RunStreamsOptions {
+  readonly frames: FramesClient;
+  readonly runs: Pick<RunsClient, 'announceEnd'>;
+  readonly hints: Hints;
+  readonly log: Logger;
+}
+
+interface Watch {
+  readonly run: WatchedRun;
+  readonly stop: () => void;
+  observers: number;
+  quietRounds: number;
+}
+
+const RETRY_MS = 500;
+/** After so many seconds without a frame, whoever decides how a run ends is asked whether it has. */
+const QUIET_ROUNDS = 30;
+
+/** The streams of runs, for any number of observers: what is stored, joined with what is told of as it happens. */
+export class RunStreams {
+  readonly #options: RunStreamsOptions;
+  readonly #watched = new Map<string, Watch>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: RunStreamsOptions) {
+    this.#options = options;
+    options.hints.onGap(() => void this.#compare());
+  }
+
+  /** The frames of a run after a number, in order and without a gap, until the last one or until `signal`. */
+  async *follow(runId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Frame[]> {
+    const { run } = this.#attach(runId);
+    try {
+      await this.#options.hints.listening();
+      for (let seq = after, isFirst = true; !signal.aborted; isFirst = false) {
+        const told = run.after(seq);
+        const isAsked = told.length === 0 && (isFirst || run.head > seq);
+        const { frames, head = seq, isOver = false } = isAsked ? await this.#stored(runId, seq, signal) : { frames: told };
+        if (frames.length > 0) yield frames;
+        const last = frames.at(-1);
+        if (isOver || (last && isLast(last))) return;
+        // Nobody has seen more than there is.
+        seq = last?.seq ?? Math.min(seq, head);
+        if (!last) await run.more(seq, signal);
+      }
+    } finally {
+      this.#detach(runId);
+    }
+  }
+
+  /** What is stored; waits for an engine that is away. */
+  async #stored(runId: string, after: number, signal: AbortSignal): Promise<FramesPage> {
+    for (;;) {
+      try {
+        return await this.#options.frames.after(runId, after);
+      } catch (err) {
+        if (signal.aborted) return { frames: [] };
+        this.#options.log.debug({ err, runId }, 'frames could not be read yet');
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #attach(runId: string): Watch {
+    const known = this.#watched.get(runId);
+    if (known) {
+      known.observers += 1;
+      return known;
+    }
+    const { hints } = this.#options;
+    const run = new WatchedRun();
+    const watch: Watch = { run, observers: 1, quietRounds: 0, stop: hints.listen(framesChannel(runId), (text) => {
+      watch.quietRounds = 0;
+      run.add(decodeFrames(text));
+    }) };
+    this.#watched.set(runId, watch);
+    hints.send(WATCHED_CHANNEL, encodeWatched([runId]));
+    this.#timer ??= setInterval(() => void this.#compare(), WATCHED_EVERY_MS);
+    return watch;
+  }
+
+  #detach(runId: string): void {
+    const watch = this.#watched.get(runId);
+    if (!watch || (watch.observers -= 1) > 0) return;
+    watch.stop();
+    this.#watched.delete(runId);
+    if (this.#watched.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Says which runs are watched, and looks whether there is more of them than was told. */
+  async #compare(): Promise<void> {
+    const { hints, frames, runs, log } = this.#options;
+    const runIds = [...this.#watched.keys()];
+    if (runIds.length === 0) return;
+    hints.send(WATCHED_CHANNEL, encodeWatched(runIds));
+    try {
+      for (const [runId, head] of Object.entries(await frames.heads(runIds))) this.#watched.get(runId)?.run.reach(head);
+      const quiet = runIds.filter((runId) => (this.#watched.get(runId)?.quietRounds ?? 0) >= QUIET_ROUNDS);
+      for (const runId of quiet) await runs.announceEnd(runId);
+    } catch (err) {
+      log.debug({ err }, 'frames could not be compared');
+    }
+    for (const watch of this.#watched.values()) watch.quietRounds = watch.quietRounds >= QUIET_ROUNDS ? 0 : watch.quietRounds + 1;
+  }
+}

@@ -1,0 +1,62 @@
+import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth, ApiHeader, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { AppError, CreateRun, StreamQuery } from '@nightshift/contracts';
+import type { AppRequest } from '@nightshift/http';
+import type { FastifyReply } from 'fastify';
+import type { Caller } from './api-key.ts';
+import { AuthGuard, BrowserMayUse, CallerOf, Needs } from './auth.guard.ts';
+import { renderNotice, type StreamedRun } from './run-wire.ts';
+import { RunIntake } from './run-intake.client.ts';
+import { RunsClient } from './runs.client.ts';
+import { StreamSender } from './stream-sender.server.ts';
+
+const EVENTS = { status: 200, description: 'Server-sent events: started, text of the run’s document, reasoning_node, tool_call, then one result or error, and [DONE].' };
+
+/** Runs as they go on, for clients. */
+@ApiTags('Streams')
+@ApiBearerAuth()
+@UseGuards(AuthGuard)
+@Controller('v1/runs')
+export class RunStreamsController {
+  constructor(
+    @Inject(RunIntake) private readonly intake: RunIntake,
+    @Inject(RunsClient) private readonly runs: RunsClient,
+    @Inject(StreamSender) private readonly sender: StreamSender,
+  ) {}
+
+  @Post('stream')
+  @Needs('runs:write')
+  @ApiProduces('text/event-stream')
+  @ApiResponse(EVENTS)
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The same key and body within 24 hours attach to the first run’s stream.' })
+  async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) { on_disconnect }: StreamQuery, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
+    if (replayed) reply.header('idempotency-replayed', 'true');
+    const run = await this.runs.get(runId, caller.orgId, undefined);
+    await this.#send(run, 0, { caller, request, reply, cancels: on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
+  }
+
+  @Get(':runId/stream')
+  @Needs('runs:read')
+  @BrowserMayUse()
+  @ApiProduces('text/event-stream')
+  @ApiResponse(EVENTS)
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Goes on after this event; wins over starting_after.' })
+  async observe(@Param('runId') runId: string, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+    const after = lastEventId === undefined ? (query.starting_after ?? 0) : numberOf(lastEventId);
+    const run = await this.runs.get(runId, caller.orgId, undefined);
+    request.notes.runId = runId;
+    await this.#send(run, after, { caller, request, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
+  }
+
+  async #send(run: StreamedRun, after: number, { caller, request, reply, cancels, atDrain }: { caller: Caller; request: AppRequest; reply: FastifyReply; cancels: boolean; atDrain: string }): Promise<void> {
+    const ended = await this.sender.send(reply, run, after, { atDrain, headers: { 'x-request-id': request.id, 'x-run-id': run.runId } });
+    if (ended === 'left' && cancels) await this.runs.cancel(run.runId, caller.orgId, undefined);
+  }
+}
+
+function numberOf(text: string): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  const problem = 'must be the id of an event, a number';
+  throw new AppError('invalid_request', { message: `Last-Event-ID: ${problem}`, details: { fields: { 'Last-Event-ID': problem } } });
+}
