@@ -10,6 +10,11 @@ export type Script = {
   parallel?: number;
   tool?: string;
   delay?: number;
+  /** Milliseconds between the pieces of a reply. */
+  pace?: number;
+  think?: string;
+  /** Said before the calls of a turn. */
+  say?: string;
   answer?: string;
   /** What is answered at first, `wrongs` times. */
   wrong?: string;

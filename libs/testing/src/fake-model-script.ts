@@ -16,6 +16,14 @@ export type FakeScript = {
   readonly tool: string | null;
   /** Milliseconds until each turn is answered. */
   readonly delay: number;
+  /** Milliseconds between two pieces of a reply; 0: the whole reply at once. */
+  readonly pace: number;
+  /** Reasoning text before everything else of a turn. */
+  readonly think: string;
+  /** What is said before the calls of a turn. */
+  readonly say: string;
+  /** The answer is so many pieces, each the time in ms at which it was sent. */
+  readonly clock: number;
   /** Completion tokens reported of every turn (default 20). */
   readonly tokens: number;
   readonly answer: string;
@@ -66,6 +74,10 @@ export function scriptOf(request: FakeRequest): FakeScript {
     parallel: count('parallel', 1),
     tool: fields.get('tool') ?? null,
     delay: count('delay', 0),
+    pace: count('pace', 0),
+    think: fields.get('think') ?? '',
+    say: fields.get('say') ?? '',
+    clock: count('clock', 0),
     tokens: count('tokens', 20),
     answer: fields.get('answer') ?? 'ok',
     wrong: fields.get('wrong') ?? null,
@@ -120,7 +132,7 @@ export function nextTurn(script: FakeScript, request: FakeRequest): FakeTurn {
     const given = JSON.stringify(argumentsFor(tool?.function.parameters ?? {}, index * script.parallel + position));
     return { id: id(position), name: script.tool ?? tool?.function.name ?? '', arguments: script.badArguments ? given.slice(0, -1) : given };
   });
-  return { index, text: '', calls };
+  return { index, text: script.say, calls };
 }
 
 const CALL: Act = { kind: 'call' };

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type FakeMessagesRequest, messageEvents, problemOf, requestOfMessages } from './fake-anthropic.ts';
+import { paced, sendPaced } from './fake-model-pace.ts';
 import { type FakeFault, type FakeRequest, type FakeScript, type FakeTurn, nextTurn, scriptOf } from './fake-model-script.ts';
 
 /** What was seen of one run; times in milliseconds since the epoch, with fractions. */
@@ -177,12 +178,17 @@ function reply(script: FakeScript, turn: FakeTurn, request: FakeRequest, res: Se
     res.end(`{"id":"chatcmpl-fake","object":"chat.completion","created":0,"model":"fake","choices":[${choice}]${script.noUsage ? '' : `,"usage":${usage}`}}`);
     return;
   }
+  const end = `${chunk('{}', finish)}${script.noUsage ? '' : `data: ${head}],"usage":${usage}}\n\n`}data: [DONE]\n\n`;
+  if (script.pace > 0) {
+    res.writeHead(200, sse).flushHeaders();
+    void sendPaced(res, paced(script, turn), script.pace, chunk).then(() => res.end(end));
+    return;
+  }
   // One write per reply: a fake that flushes every chunk would be what a benchmark measures.
   let body = chunk('{"role":"assistant","content":""}');
+  if (script.think !== '') body += chunk(JSON.stringify({ reasoning_content: script.think }));
   const step = Math.max(8, Math.ceil(turn.text.length / 64));
   for (let at = 0; at < turn.text.length; at += step) body += chunk(`{"content":${JSON.stringify(turn.text.slice(at, at + step))}}`);
   if (calls.length > 0) body += chunk(`{"tool_calls":${JSON.stringify(calls)}}`);
-  body += chunk('{}', finish);
-  if (!script.noUsage) body += `data: ${head}],"usage":${usage}}\n\n`;
-  res.writeHead(200, sse).end(`${body}data: [DONE]\n\n`);
+  res.writeHead(200, sse).end(body + end);
 }
