@@ -82,7 +82,7 @@ export function launch(state: ProductState): ProductState {
       EGRESS_ALLOW: '127.0.0.0/8',
       WEBHOOK_RETRY_SECONDS: '1,1,2,2,4,4,8,8,16,16',
       WORK_LEASE_MS: String(leaseMs),
-      REPLICAS: 'engine-orchestrator=2,tool-executor=2',
+      REPLICAS: 'gateway=2,engine-orchestrator=2,tool-executor=2',
     },
   });
   closeSync(log);

@@ -68,6 +68,14 @@ export function drivePython(
   return drive(version, 'run.py', [baseUrl, apiKey], given);
 }
 
+/** What `stream.py` prints of each stream. */
+export type StreamReport = { types: string[]; last: string; text: string; error: { message: string; code: string | null } | null };
+
+/** Streams one run after the other; leaves the last one after its first text. */
+export function streamPython(version: string, { baseUrl, apiKey, ...given }: { baseUrl: string; apiKey: string; instructions: string[]; tools: unknown[] }): Promise<StreamReport[]> {
+  return drive(version, 'stream.py', [baseUrl, apiKey], given);
+}
+
 /** Asks for an answer in the format of a Pydantic model, and reads it back into one. */
 export function drivePydantic(version: string, { baseUrl, apiKey, instructions }: { baseUrl: string; apiKey: string; instructions: string }): Promise<StructuredReport> {
   return drive(version, 'structured.py', [baseUrl, apiKey], { instructions });

@@ -47,18 +47,13 @@ export const READ = statement(
    order by seq`,
 );
 
-/** How far the frames of a run ($1) reach, and whether it has ended. */
-export const REACH = statement(
-  'engine.frames_reach',
-  `select last, ends from (select last, ends from engine.frames where run_id = $1 order by seq desc limit 1) f
-   union all select last, true from engine.frame_packs where run_id = $1`,
-);
-
-/** How far the frames of runs ($1) reach; runs without frames are left out. */
+/** How far the frames of runs ($1) reach, and whether they have ended; runs without frames are left out. */
 export const HEADS = statement(
   'engine.frame_heads',
-  `select r.run_id as "runId", coalesce((select last from engine.frames f where f.run_id = r.run_id order by seq desc limit 1), p.last) as last
-   from unnest($1::text[]) as r(run_id) left join engine.frame_packs p on p.run_id = r.run_id`,
+  `select r.run_id as "runId", h.last, h.ends from unnest($1::text[]) as r(run_id), lateral (
+     (select last, ends from engine.frames where run_id = r.run_id order by seq desc limit 1)
+     union all select last, true from engine.frame_packs where run_id = r.run_id
+   ) h`,
 );
 
 /** Runs that ended a while ago ($1 s) and whose frames are many rows, up to $2. */

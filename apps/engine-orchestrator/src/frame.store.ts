@@ -1,9 +1,9 @@
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
 import { promisify } from 'node:util';
-import type { Frame, FrameKind, FramesPage } from '@nightshift/contracts';
+import type { Frame, FrameHeads, FrameKind, FramesPage } from '@nightshift/contracts';
 import { type Database, flusher } from '@nightshift/postgres';
 import { must } from '@nightshift/std';
-import { APPEND, APPEND_END, HEADS, PACK, REACH, READ, SINCE, TO_PACK } from './frame.sql.ts';
+import { APPEND, APPEND_END, HEADS, PACK, READ, SINCE, TO_PACK } from './frame.sql.ts';
 
 /** Frames of one run that are stored together, from `seq` on. */
 export interface Chunk {
@@ -53,12 +53,12 @@ export class FrameStore {
     return new Set(rows.map(({ runId }) => runId));
   }
 
-  /** Frames of a run after a number, about 1 MiB of them; without any, how far they reach. */
+  /** Frames of a run after a number, about 1 MiB of them; without any, whether there will be none. */
   async page(runId: string, after: number): Promise<FramesPage> {
     const frames = await this.read(runId, after);
     if (frames.length > 0) return { frames };
-    const [reach] = await this.#db.query<{ last: number; ends: boolean }>(REACH, [runId]);
-    return { frames, head: reach?.last ?? 0, isOver: reach !== undefined && reach.ends && reach.last <= after };
+    const { heads, ended } = await this.heads([runId]);
+    return { frames, isOver: ended.length > 0 && (heads[runId] ?? 0) <= after };
   }
 
   /** Frames of a run after a number, about 1 MiB of them. */
@@ -77,10 +77,10 @@ export class FrameStore {
     return frames;
   }
 
-  /** How far the frames of runs reach; runs without frames are left out. */
-  async heads(runIds: readonly string[]): Promise<Record<string, number>> {
-    const rows = await this.#db.query<{ runId: string; last: number | null }>(HEADS, [runIds]);
-    return Object.fromEntries(rows.flatMap(({ runId, last }) => (last === null ? [] : [[runId, last]])));
+  /** How far the frames of runs reach, and which have ended; runs without frames are left out. */
+  async heads(runIds: readonly string[]): Promise<FrameHeads> {
+    const rows = await this.#db.query<{ runId: string; last: number; ends: boolean }>(HEADS, [runIds]);
+    return { heads: Object.fromEntries(rows.map(({ runId, last }) => [runId, last])), ended: rows.flatMap(({ runId, ends }) => (ends ? [runId] : [])) };
   }
 
   /** Packs frames of runs that ended a while ago; returns how many runs. */

@@ -17,7 +17,7 @@ export class FramesController {
   @Post('frame-heads')
   @HttpCode(200)
   @Returns(200, FrameHeads)
-  async heads(@Body({ schema: FrameHeadsQuery }) { runIds }: FrameHeadsQuery): Promise<{ heads: Record<string, number> }> {
-    return { heads: await this.frames.heads(runIds) };
+  heads(@Body({ schema: FrameHeadsQuery }) { runIds }: FrameHeadsQuery): Promise<FrameHeads> {
+    return this.frames.heads(runIds);
   }
 }

@@ -168,7 +168,7 @@ describe('the stream of a run', () => {
     await on.sql("update engine.frames set stored_at = now() - interval '1 hour'");
     expect([await frames.pack(10), await frames.pack(10)]).toEqual([1, 0]);
     expect(await frames.read(session.runId, 7)).toEqual(before);
-    expect(await frames.heads([session.runId, 'run_unknown'])).toEqual({ [session.runId]: before.at(-1)?.seq });
+    expect(await frames.heads([session.runId, 'run_unknown'])).toEqual({ heads: { [session.runId]: before.at(-1)?.seq }, ended: [session.runId] });
     expect(before.map(({ seq }) => seq)).toEqual(before.map((_, index) => index + 8));
   });
 });

@@ -9,13 +9,13 @@ export class FramesClient {
     this.#client = client;
   }
 
-  /** Frames after a number, as many as fit into a reply; without any, how far they reach. */
+  /** Frames after a number, as many as fit into a reply; without any, whether there will be none. */
   after(runId: string, after: number): Promise<FramesPage> {
     return this.#client.call({ method: 'GET', path: `/internal/runs/${encodeURIComponent(runId)}/frames?after=${after}` }, FramesPage);
   }
 
-  /** How far the frames of runs reach. */
-  async heads(runIds: readonly string[]): Promise<Record<string, number>> {
-    return (await this.#client.call({ method: 'POST', path: '/internal/frame-heads', body: { runIds } }, FrameHeads)).heads;
+  /** How far the frames of runs reach, and which have ended. */
+  heads(runIds: readonly string[]): Promise<FrameHeads> {
+    return this.#client.call({ method: 'POST', path: '/internal/frame-heads', body: { runIds } }, FrameHeads);
   }
 }

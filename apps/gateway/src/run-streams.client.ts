@@ -44,13 +44,15 @@ export class RunStreams {
       for (let seq = after, isFirst = true; !signal.aborted; isFirst = false) {
         const told = run.after(seq);
         const isAsked = told.length === 0 && (isFirst || run.head > seq);
-        const { frames, head = seq, isOver = false } = isAsked ? await this.#stored(runId, seq, signal) : { frames: told };
+        const { frames, isOver = false } = isAsked ? await this.#stored(runId, seq, signal) : { frames: told };
         if (frames.length > 0) yield frames;
         const last = frames.at(-1);
         if (isOver || (last && isLast(last))) return;
-        // Nobody has seen more than there is.
-        seq = last?.seq ?? Math.min(seq, head);
-        if (!last) await run.more(seq, signal);
+        seq = last?.seq ?? seq;
+        if (last) continue;
+        // Who wants to go on after a number that the run never reached is told of its end all the same.
+        if (run.isEnded && run.head <= seq) return;
+        await run.more(seq, signal);
       }
     } finally {
       this.#detach(runId);
@@ -105,7 +107,8 @@ export class RunStreams {
     if (runIds.length === 0) return;
     hints.send(WATCHED_CHANNEL, encodeWatched(runIds));
     try {
-      for (const [runId, head] of Object.entries(await frames.heads(runIds))) this.#watched.get(runId)?.run.reach(head);
+      const { heads, ended } = await frames.heads(runIds);
+      for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, ended.includes(runId));
       const quiet = runIds.filter((runId) => (this.#watched.get(runId)?.quietRounds ?? 0) >= QUIET_ROUNDS);
       for (const runId of quiet) await runs.announceEnd(runId);
     } catch (err) {

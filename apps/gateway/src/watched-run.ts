@@ -1,4 +1,5 @@
 import type { Frame } from '@nightshift/contracts';
+import { isLast } from './run-wire.ts';
 
 /** Text of new frames that is kept for those who are nearly there, in UTF-16 units; who is further behind reads what is stored. */
 const KEPT_UNITS_MAX = 1024 * 1024;
@@ -8,11 +9,17 @@ export class WatchedRun {
   #frames: Frame[] = [];
   #units = 0;
   #head = 0;
+  #isEnded = false;
   readonly #waiting = new Set<() => void>();
 
   /** The highest number known of. */
   get head(): number {
     return this.#head;
+  }
+
+  /** Whether the last frame is known of. */
+  get isEnded(): boolean {
+    return this.#isEnded;
   }
 
   /** New frames came, in order. Where some are missing before them, what was kept is useless. */
@@ -27,13 +34,15 @@ export class WatchedRun {
     let count = 0;
     for (let units = this.#units; units > KEPT_UNITS_MAX && count < this.#frames.length - 1; count += 1) units -= (this.#frames[count] as Frame).text.length;
     this.#drop(count);
-    this.reach(this.#frames.at(-1)?.seq ?? 0);
+    const last = this.#frames.at(-1);
+    if (last) this.reach(last.seq, isLast(last));
   }
 
-  /** There are stored frames up to `seq`. */
-  reach(seq: number): void {
-    if (seq <= this.#head) return;
-    this.#head = seq;
+  /** There are stored frames up to `seq`, and no more after them if the run has ended. */
+  reach(seq: number, isEnded: boolean): void {
+    if (seq <= this.#head && isEnded === this.#isEnded) return;
+    this.#head = Math.max(seq, this.#head);
+    this.#isEnded ||= isEnded;
     for (const wake of this.#waiting) wake();
   }
 
@@ -43,9 +52,9 @@ export class WatchedRun {
     return first === undefined || first > seq + 1 ? [] : this.#frames.slice(seq + 1 - first);
   }
 
-  /** Resolves when there is more after a number, or when `signal` says so. */
+  /** Resolves when there is more after a number, at the run's end, or when `signal` says so. */
   more(seq: number, signal: AbortSignal): Promise<void> {
-    if (this.#head > seq || signal.aborted) return Promise.resolve();
+    if (this.#head > seq || this.#isEnded || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake);

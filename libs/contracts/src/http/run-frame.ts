@@ -28,7 +28,6 @@ export const FramesQuery = z.object({ after: z.coerce.number().int().nonnegative
 export type FramesQuery = z.infer<typeof FramesQuery>;
 export const FramesPage = z.object({
   frames: z.array(Frame),
-  head: z.number().int().optional().describe('With no frames: how far they reach.'),
   isOver: z.boolean().optional().describe('With no frames: there will be none.'),
 });
 export type FramesPage = z.infer<typeof FramesPage>;
@@ -36,4 +35,5 @@ export type FramesPage = z.infer<typeof FramesPage>;
 /** gateway → engine-orchestrator: how far the frames of runs reach. */
 export const FrameHeadsQuery = z.object({ runIds: z.array(z.string()) });
 export type FrameHeadsQuery = z.infer<typeof FrameHeadsQuery>;
-export const FrameHeads = z.object({ heads: z.record(z.string(), z.number().int()) });
+export const FrameHeads = z.object({ heads: z.record(z.string(), z.number().int()), ended: z.array(z.string()) });
+export type FrameHeads = z.infer<typeof FrameHeads>;

@@ -1,0 +1,92 @@
+import { describe, expect, jest, test } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import { documentOf, judgeStreams, openStream, type Sent } from './event-stream.ts';
+import { freeze, restart } from './faults.ts';
+import { rounds } from './load.ts';
+import { leaseMs, shapes } from './product.ts';
+import { request } from './request.ts';
+import { stage } from './stage.ts';
+
+const RUNS = 4;
+const ANSWER = 'one two three four five six '.repeat(80);
+
+jest.setTimeout(300_000);
+
+describe.each(shapes.filter((shape) => shape === 'cluster'))('streams of %s', (shape) => {
+  const on = stage(shape);
+  const gateways = () => [on.product.port, on.product.port + 10].map((port) => `http://127.0.0.1:${port}/v1/runs`);
+
+  /** Reads a run from a frame to its end, coming back through the other gateway whenever the connection ends before. */
+  async function follow(runId: string, from: number, gateway: number): Promise<{ from: number; events: Sent[] }> {
+    const events: Sent[] = [];
+    for (let attempt = gateway; events.at(-1)?.data !== '[DONE]'; attempt += 1) {
+      const seq = Number(events.at(-1)?.id ?? from);
+      try {
+        const stream = await openStream(`${gateways()[attempt % 2]}/${runId}/stream`, { key: on.api.key, headers: { 'last-event-id': String(seq) } });
+        await stream.ended;
+        if (stream.status === 200) events.push(...stream.events);
+      } catch {
+        await pause(200);
+      }
+    }
+    return { from, events };
+  }
+
+  /** What is wrong with what observers of some runs are shown while `fault` goes on. */
+  async function watched(fault: () => Promise<void>): Promise<string[]> {
+    const runIds = await Promise.all(Array.from({ length: RUNS }, async () => (await on.api.post(request({ think: 'hm '.repeat(20), pace: 12, answer: ANSWER }))).body.runId));
+    const observers = runIds.flatMap((runId) => [0, 1].map((gateway) => follow(runId, 0, gateway)));
+    let isOver = false;
+    const joining = runIds.map(async (runId) => {
+      const joined = [];
+      for (let at = 0; !isOver; at += 7) {
+        joined.push(follow(runId, at % 90, at % 2));
+        await pause(400);
+      }
+      return Promise.all(joined);
+    });
+    await fault();
+    isOver = true;
+    const all = await Promise.all(observers);
+    const later = await Promise.all(joining);
+    const problems = await Promise.all(runIds.map(async (runId, index) => {
+      const replayed = await follow(runId, 0, 0);
+      const { answer } = JSON.parse(documentOf(replayed.events)) as { answer: string };
+      return [...judgeStreams([...all.slice(2 * index, 2 * index + 2), ...(later[index] ?? []), replayed]), ...(answer === ANSWER ? [] : [`${runId} answers ${answer}`])];
+    }));
+    return problems.flat();
+  }
+
+  test.each([['gateway-1'], ['engine-orchestrator-1', 'engine-orchestrator-2'], ['redis'], ['postgres']])('are exact for everybody while %s is killed with -9', async (...names) => {
+    for (let round = 0; round < rounds; round += 1) {
+      const problems = await watched(async () => {
+        await pause(800);
+        await restart(on.product, names);
+        await pause(500);
+      });
+      expect(problems).toEqual([]);
+    }
+  });
+
+  test('are exact while an engine stands still for longer than its lease, and wakes up', async () => {
+    const problems = await watched(async () => {
+      await pause(800);
+      const goOn = freeze(on.product, 'engine-orchestrator-1');
+      await pause(leaseMs + 1500);
+      goOn();
+      await pause(500);
+    });
+    expect(problems).toEqual([]);
+  });
+
+  test('are the same from every fifth frame of a long run', async () => {
+    const runId = await on.start({ pace: 8, answer: 'x y z '.repeat(350) });
+    const whole = await follow(runId, 0, 0);
+    const last = Number(whole.events.at(-2)?.id);
+    expect(last).toBeGreaterThan(100);
+    const parts = [];
+    for (let from = 0; from < last; from += 5) parts.push(await follow(runId, from, from % 2));
+    expect(judgeStreams([whole, ...parts])).toEqual([]);
+    expect(parts.map(({ from, events }) => events.length === whole.events.length - from)).toEqual(parts.map(() => true));
+  });
+});
