@@ -18,6 +18,8 @@ export {
   InternalCall,
   InternalCreateRun,
   InternalOutcome,
+  InternalReplay,
+  InternalReplayed,
   InternalRunCreated,
   InternalRunRequest,
   InternalToolResult,
