@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
+import { FairGate } from '@nightshift/std';
 import type { Document, Readable } from './document.ts';
-import { FairGate } from './fair-gate.ts';
 
 const TIMEOUT_MS = 10_000;
 const THREADS = 2;
