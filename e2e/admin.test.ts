@@ -59,6 +59,30 @@ describe.each(shapes)('%s lets its operator', (shape) => {
     expect(await on.settled(runId, api)).toMatchObject({ status: 'failed', error: { code: 'turn_limit' } });
   });
 
+  test('limit the requests of an organisation in a minute, but neither its reads nor its cancels', async () => {
+    const { body: org } = await newOrg(on.admin, { name: 'Busy', limits: { rpm: 2 } });
+    const clients = [await newKey(on.admin, org.id, { name: 'one' }), await newKey(on.admin, org.id, { name: 'other' })].map(({ body }) => apiOf(on.product.port, body.key));
+    const accepted = [await clients[0]!.post(request({ hang: 1 })), await clients[1]!.post(request())];
+    expect(accepted.map(({ status }) => status)).toEqual([202, 202]);
+    const refused = await clients[0]!.post(request());
+    expect([refused.status, refused.body.error.code, refused.body.error.message]).toEqual([429, 'rate_limited', expect.stringContaining('2 requests a minute')]);
+    expect([Number(refused.headers.get('retry-after')) > 0, refused.headers.get('x-ratelimit-limit'), refused.headers.get('x-ratelimit-remaining')]).toEqual([true, '2', '0']);
+    const polled = await Promise.all(Array.from({ length: 50 }, () => clients[0]!.get(accepted[0]!.body.runId)));
+    expect(new Set(polled.map(({ status }) => status))).toEqual(new Set([200]));
+    expect((await clients[0]!.cancel(accepted[0]!.body.runId)).body).toMatchObject({ status: 'canceled' });
+  });
+
+  test('limit the tokens of a key in a minute', async () => {
+    const { body: org } = await newOrg(on.admin, { name: 'Talkers' });
+    const { body: key } = await newKey(on.admin, org.id, { name: 'talker', limits: { tpm: 10 } });
+    const api = apiOf(on.product.port, key.key);
+    const first = await api.post(request());
+    expect(first.status).toBe(202);
+    await on.settled(first.body.runId, api);
+    await until(async () => (await api.post(request())).status === 429, { timeoutMs: cacheMs + 2000, what: () => 'the key to have used its tokens' });
+    expect((await api.post(request())).body.error).toMatchObject({ code: 'rate_limited', details: { counted: 'tokens', limit: 10 } });
+  });
+
   test('limit a key to reading', async () => {
     const { body: org } = await newOrg(on.admin, { name: 'Readers' });
     const { body: key } = await newKey(on.admin, org.id, { name: 'reader', scopes: ['runs:read'] });

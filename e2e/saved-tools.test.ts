@@ -24,7 +24,8 @@ describe.each(shapes)('a saved tool in %s', (shape) => {
     return body;
   }
 
-  const run = (id: string, by: Api = on.api) => by.post(request({ tools: 1 }, { input: { tools: [{ type: 'platform', id }] } }));
+  const naming = (id: string) => request({ tools: 1 }, { input: { tools: [{ type: 'platform', id }] } });
+  const run = (id: string, by: Api = on.api) => by.post(naming(id));
   const callsOf = (name: string) => on.endpoint.requests({ prefix: `/tool/echo/${name}` });
 
   test('is shown by id, by name and in the list, beside the built-in ones, and never with its credentials', async () => {
@@ -58,6 +59,18 @@ describe.each(shapes)('a saved tool in %s', (shape) => {
     const refused = await run(id);
     expect([refused.status, refused.body.error.code, refused.body.error.message]).toEqual([400, 'invalid_request', expect.stringContaining(id)]);
     expect((await on.api.call('DELETE', `/v1/tools/${id}`)).status).toBe(404);
+  });
+
+  test('that is gone leaves the first reply to a request that is sent again with its idempotency key', async () => {
+    const name = aName();
+    await save(name);
+    const [body, headers] = [naming(name), { 'idempotency-key': name }];
+    const first = await on.api.post(body, headers);
+    expect((await on.api.call('DELETE', `/v1/tools/${name}`)).status).toBe(204);
+    const again = await on.api.post(body, headers);
+    expect([again.status, again.body.runId, again.headers.get('idempotency-replayed')]).toEqual([202, first.body.runId, 'true']);
+    expect((await on.api.post({ ...body, options: { timeout: 60 } }, headers)).status).toBe(409);
+    expect((await on.api.post(body, { 'idempotency-key': `${name}-other` })).status).toBe(400);
   });
 
   test('changes for the next run, and is not sent elsewhere with the credentials that it has', async () => {

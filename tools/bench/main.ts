@@ -8,8 +8,11 @@ import { readCpu, stolenShare } from './cpu.ts';
 import { type Figure, table, verdict } from './figures.ts';
 import { startHelper } from './process.ts';
 import { type Shape, startProduct } from './product.ts';
+import { render } from './render.ts';
 
 const limitMs = 5 * 60_000;
+const pure = [render];
+const all = [...pure, ...benchmarks];
 const loadBefore = loadavg()[0] ?? 0;
 const quietLoadMax = 0.7;
 const STOLEN_MAX = 0.03;
@@ -18,7 +21,7 @@ const cpuBefore = readCpu();
 type Options = { shape: Shape; only: readonly string[]; json: string };
 
 function usage(): string {
-  const names = benchmarks.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`);
+  const names = all.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`);
   return `npm run bench -- [--shape standalone|cluster] [--only <name>,…] [--json <file>]\n\n${names.join('\n')}\n`;
 }
 
@@ -32,7 +35,7 @@ function readOptions(): Options {
     process.exit(0);
   }
   if (shape !== 'standalone' && shape !== 'cluster') throw new Error(`--shape is standalone or cluster, not ${shape}`);
-  const names = benchmarks.map(({ name }) => name);
+  const names = all.map(({ name }) => name);
   const only = values.only?.split(',') ?? names;
   const unknown = only.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`--only takes ${names.join(', ')}, not ${unknown}`);
@@ -45,6 +48,14 @@ const cleanups: (() => Promise<void>)[] = [];
 async function measure({ shape, only }: Options): Promise<Record<string, Figure[]>> {
   const say = (text: string): void => console.error(`bench: ${text}`);
   if (loadBefore > quietLoadMax) say(`this machine is busy with something else (load ${loadBefore.toFixed(1)}), so the figures will be worse than the product`);
+  const figures: Record<string, Figure[]> = {};
+  for (const benchmark of pure) {
+    if (!only.includes(benchmark.name)) continue;
+    say(`${benchmark.name}: ${benchmark.about}`);
+    figures[benchmark.name] = await benchmark.run(shape);
+  }
+  const chosen = benchmarks.filter(({ name }) => only.includes(name));
+  if (chosen.length === 0) return figures;
   const model = await startHelper('fake-model.ts');
   cleanups.push(() => model.stop());
   const endpoint = await startHelper('fake-endpoint.ts', ['--brief']);
@@ -57,9 +68,8 @@ async function measure({ shape, only }: Options): Promise<Record<string, Figure[
   const bench: Bench = { shape, product, model, endpoint, load };
   say('warming up');
   await steadyBatch(bench, 3, 64, 4);
-  const figures: Record<string, Figure[]> = {};
-  for (const benchmark of benchmarks) {
-    if (stopping.signal.aborted || !only.includes(benchmark.name)) continue;
+  for (const benchmark of chosen) {
+    if (stopping.signal.aborted) break;
     say(`${benchmark.name}: ${benchmark.about}`);
     figures[benchmark.name] = await benchmark.run(bench);
   }

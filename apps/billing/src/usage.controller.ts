@@ -1,5 +1,5 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
-import { OrgScope, UsageQuery, UsageReport } from '@nightshift/contracts';
+import { OrgScope, TokensWait, TokensWaitQuery, UsageQuery, UsageReport } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { UsageStore } from './usage.store.ts';
 
@@ -12,5 +12,11 @@ export class UsageController {
   @Returns(200, UsageReport)
   report(@Query({ schema: OrgScope }) { orgId }: OrgScope, @Query({ schema: UsageQuery }) query: UsageQuery): Promise<UsageReport> {
     return this.usage.report(orgId, query);
+  }
+
+  @Get('usage/wait')
+  @Returns(200, TokensWait)
+  wait(@Query({ schema: TokensWaitQuery }) query: TokensWaitQuery): Promise<TokensWait> {
+    return this.usage.tokensWait(query);
   }
 }

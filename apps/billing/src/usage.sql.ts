@@ -29,6 +29,24 @@ export const REPORTS = {
   key: report('key', 'api_key_id', 'api_key_id'),
 };
 
+/** How many milliseconds until the organisation $1, and its key $3, have used fewer than $2 and $4 tokens within a minute; null for a limit that is null. */
+export const TOKENS_WAIT = statement(
+  'billing.tokens_wait',
+  `with turns as (
+     select api_key_id, recorded_at, input_tokens + output_tokens as tokens from billing.usage_events where org_id = $1 and recorded_at > now() - interval '1 minute'
+   ), by_org as (
+     select recorded_at, sum(tokens) over (order by recorded_at desc) as since from turns
+   ), by_key as (
+     select recorded_at, sum(tokens) over (order by recorded_at desc) as since from turns where api_key_id = $3
+   )
+   select ${untilBelow('by_org', '$2::bigint')} as "orgMs", ${untilBelow('by_key', '$4::bigint')} as "keyMs"`,
+);
+
+/** The newest turn with which the limit was reached has to be a minute old; what came after it is below. */
+function untilBelow(turns: string, limit: string): string {
+  return `(select greatest(0, ceil(extract(epoch from max(recorded_at) + interval '1 minute' - now()) * 1000))::int from ${turns} where since >= ${limit})`;
+}
+
 function utcDay(column: string): string {
   return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD')`;
 }

@@ -1,8 +1,8 @@
-import type { RunFinished, UsageQuery, UsageRecorded, UsageReport, UsageTotals } from '@nightshift/contracts';
+import type { RunFinished, TokensWait, TokensWaitQuery, UsageQuery, UsageRecorded, UsageReport, UsageTotals } from '@nightshift/contracts';
 import { type Database, flusher } from '@nightshift/postgres';
 import { must } from '@nightshift/std';
 import { periodOf } from './period.ts';
-import { COUNT_RUNS, COUNT_TURNS, REPORTS } from './usage.sql.ts';
+import { COUNT_RUNS, COUNT_TURNS, REPORTS, TOKENS_WAIT } from './usage.sql.ts';
 
 const ROWS_MAX = 1000;
 // Nobody waits for a bill: what is told within this time is counted by one statement.
@@ -38,6 +38,12 @@ export class UsageStore {
     const rows = runs.map(({ runId, orgId, apiKeyId, engine, completedAt }) => ({ runId, orgId, apiKeyId, engine, completedAt }));
     await this.#db.query(COUNT_RUNS, [JSON.stringify(rows)]);
     return runs.map(() => undefined);
+  }
+
+  /** How long until an organisation and a key are below their limits of tokens in a minute. Turns are counted when they have ended. */
+  async tokensWait({ orgId, orgTokens, apiKeyId, keyTokens }: TokensWaitQuery): Promise<TokensWait> {
+    const [row] = await this.#db.query<{ orgMs: number | null; keyMs: number | null }>(TOKENS_WAIT, [orgId, orgTokens ?? null, apiKeyId, keyTokens ?? null]);
+    return { orgMs: row?.orgMs ?? 0, keyMs: row?.keyMs ?? 0 };
   }
 
   /** What an organisation has used; one statement, so that total and groups agree. */

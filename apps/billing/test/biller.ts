@@ -34,6 +34,8 @@ export interface Biller {
   recorded(...events: UsageRecorded[]): Promise<void>;
   finished(...events: RunFinished[]): Promise<void>;
   get(query: string, token?: string): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** How long until limits of tokens in a minute hold again. */
+  wait(query: Record<string, string | number>): Promise<{ orgMs: number; keyMs: number }>;
   stop(): Promise<void>;
 }
 
@@ -69,6 +71,10 @@ export async function startBiller(databaseUrl: string, answer: Answer = nothingM
     get: async (query, token = TOKEN) => {
       const response = await service.app.inject({ method: 'GET', url: `/internal/usage?${query}`, headers: { authorization: `Bearer ${token}` } });
       return { status: response.statusCode, body: response.json() };
+    },
+    wait: async (query) => {
+      const url = `/internal/usage/wait?${new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)] as [string, string])).toString()}`;
+      return (await service.app.inject({ method: 'GET', url, headers: { authorization: `Bearer ${TOKEN}` } })).json();
     },
     stop: () => shutdown.run(log, 2000),
   };

@@ -1,8 +1,7 @@
 import { ANSWER_KEY, answerEnd, answerSegments, type Ending, type Segment, segmentsOf, type Shown, SUBTASKS } from './document-parts.ts';
 import { type Bracket, JsonScanner } from './json-scanner.ts';
-import type { TurnEntry } from './session.ts';
+import type { JournalResult, TurnEntry } from './session.ts';
 import type { TaskTree } from './task-tree.ts';
-import type { ToolResult } from '@nightshift/contracts';
 
 /** What a task says that was cut off and is worked on again. */
 const INTERRUPTED = '"conclusion":"(interrupted)"';
@@ -89,7 +88,7 @@ export class RunDocument {
   }
 
   /** The turn is decided: the document says what it was, and ends if the run does. */
-  settle(entry: TurnEntry, results: ReadonlyMap<string, ToolResult>, ending?: Ending): Shown[] {
+  settle(entry: TurnEntry, results: ReadonlyMap<string, JournalResult>, ending?: Ending): Shown[] {
     this.#tree.grow(entry, results);
     const state = { written: this.#written, stack: this.#stack, last: this.#last, isClosed: this.#isClosed };
     const shown = this.#advance(ending);

@@ -51,10 +51,11 @@ export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'st
   const { contextTokens, outputTokens, pruningBuffer = PRUNING_BUFFER } = engine.limits;
   const reserved = Math.min(request.maxStepTokens ?? outputTokens ?? OUTPUT_TOKENS, outputTokens ?? Infinity, Math.floor(contextTokens * OUTPUT_PART));
   const tokensMax = Math.max(MEMORY_TOKENS_MIN, Math.floor((contextTokens - reserved) / estimateFactor(journal)) - headTokens);
+  const results = resultsOf(journal);
   const { messages, tokens, prunedTokens } = workingMemory({
     turns: journal.filter((entry) => entry.kind === 'turn'),
-    results: resultsOf(journal),
-    concluded: TaskTree.of(journal, names, engine.limits.subtaskDepth).concluded,
+    results,
+    concluded: TaskTree.of(journal, names, engine.limits.subtaskDepth, results).concluded,
     tokensMax,
     buffer: pruningBuffer,
     images: engine.images ?? false,

@@ -2,7 +2,7 @@ import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contr
 import { type Claimed, type Database, flusher, newestEndings, outboxJson, type Relay } from '@nightshift/postgres';
 import { usageOf } from './engine-events.ts';
 import { type Chunk, columnsOf, lastOf } from './frame.store.ts';
-import { checkDelayMs, type JournalEntry, type ListingsEntry, type Session, type TurnEntry } from './session.ts';
+import { checkDelayMs, type JournalEntry, journaled, type ListingsEntry, type Session, type TurnEntry } from './session.ts';
 import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
@@ -94,7 +94,7 @@ export class SessionStore {
 
   /** Stores tool results, as far as the run has room for them; returns the sessions whose last awaited result came. */
   results(results: readonly ArrivedResult[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
-    const rows = results.map(({ runId, step, callId, result, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result } }));
+    const rows = results.map(({ runId, step, callId, result, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result: journaled(result) } }));
     return this.#db.query(RESULTS, [JSON.stringify(rows), this.#leaseMs, JSON.stringify(NO_ROOM)]);
   }
 

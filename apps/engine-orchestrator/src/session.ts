@@ -29,12 +29,21 @@ export interface TurnEntry {
   readonly context?: { readonly tokens: number; readonly pruned: number };
 }
 
+/** A result as it is remembered: of format `json`, `content` is the JSON text that the model reads. */
+export type JournalResult = Omit<ToolResult, 'format'> & { readonly format?: ToolResult['format'] | 'json' };
+
 /** What a tool call of a turn answered. */
 export interface ResultEntry {
   readonly kind: 'result';
   readonly step: number;
   readonly callId: string;
-  readonly result: ToolResult;
+  readonly result: JournalResult;
+}
+
+/** Writes a result's JSON out once: each later turn reads it again, and a text is read several times as fast as what it stands for. */
+export function journaled(result: ToolResult): JournalResult {
+  if (result.format !== undefined || typeof result.content === 'string') return result;
+  return { ...result, format: 'json', content: JSON.stringify(result.content ?? null) };
 }
 
 /** What the run's MCP servers offered before its first turn, one listing for each that was asked: it stays as it was. */

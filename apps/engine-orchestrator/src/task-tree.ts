@@ -1,6 +1,6 @@
 import type { Task, ToolResult } from '@nightshift/contracts';
 import { ConcludeSubtask, OpenSubtasks, type OwnNames } from './planner.ts';
-import type { JournalCall, JournalEntry, TurnEntry } from './session.ts';
+import type { JournalCall, JournalEntry, JournalResult, TurnEntry } from './session.ts';
 import { parseToolArguments } from './tool-arguments.ts';
 import { resultForClients } from './tool-blocks.ts';
 
@@ -15,7 +15,7 @@ export interface TaskNode {
   readonly title: string;
   readonly thought?: string;
   /** The tool call that the task is, and what it was answered. */
-  readonly use?: { readonly call: JournalCall; readonly result: ToolResult | undefined };
+  readonly use?: { readonly call: JournalCall; readonly result: JournalResult | undefined };
   /** It is a subtask that was planned, and ends with a conclusion. */
   readonly isPlanned?: boolean;
   readonly subtasks: TaskNode[];
@@ -46,9 +46,8 @@ export class TaskTree {
   }
 
   /** The tree of a whole journal. */
-  static of(journal: readonly JournalEntry[], names: OwnNames, depthMax?: number): TaskTree {
+  static of(journal: readonly JournalEntry[], names: OwnNames, depthMax?: number, results: ReadonlyMap<string, JournalResult> = resultsOf(journal)): TaskTree {
     const tree = new TaskTree(names, depthMax);
-    const results = resultsOf(journal);
     for (const entry of journal) if (entry.kind === 'turn') tree.grow(entry, results);
     return tree;
   }
@@ -75,7 +74,7 @@ export class TaskTree {
   }
 
   /** Adds a turn. Returns what its planning calls are answered, by call id. */
-  grow(turn: TurnEntry, results: ReadonlyMap<string, ToolResult>): Map<string, ToolResult> {
+  grow(turn: TurnEntry, results: ReadonlyMap<string, JournalResult>): Map<string, ToolResult> {
     const answers = new Map<string, ToolResult>();
     let thought = thoughtOf(turn);
     const thoughtOnce = () => {
@@ -141,8 +140,10 @@ export class TaskTree {
 }
 
 /** The tool results of a journal by call. */
-export function resultsOf(journal: readonly JournalEntry[]): Map<string, ToolResult> {
-  return new Map(journal.flatMap((entry) => (entry.kind === 'result' ? [[entry.callId, entry.result] as const] : [])));
+export function resultsOf(journal: readonly JournalEntry[]): Map<string, JournalResult> {
+  const results = new Map<string, JournalResult>();
+  for (const entry of journal) if (entry.kind === 'result') results.set(entry.callId, entry.result);
+  return results;
 }
 
 /** What a turn thought before it called tools. */
@@ -173,7 +174,7 @@ export function toolUseOf({ call, result }: NonNullable<TaskNode['use']>): NonNu
 }
 
 /** What a tool answered, as clients see it. */
-export function toolResultOf(result: ToolResult): unknown {
+export function toolResultOf(result: JournalResult): unknown {
   return result.isError ? { error: resultForClients(result) } : resultForClients(result);
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ToolBlock, ToolResult } from '@nightshift/contracts';
+import { journaled } from './session.ts';
 import { blocksOf, imagesOf, resultForClients, textOfBlocks } from './tool-blocks.ts';
 
 const png: ToolBlock = { type: 'image', source: { kind: 'base64', mime: 'image/png', data: 'AAAA' } };
@@ -37,4 +38,14 @@ test('clients see a result as the tool gave it, but for the data of its images',
   expect(seen).toMatchObject({ tool_call_id: 'x', is_error: false });
   expect([seen.content[1], seen.content.slice(3, 7)]).toEqual([{ type: 'text', text: '[image: image/png, 4 characters of base64]' }, blocks.slice(3, 7)]);
   expect(resultForClients({ isError: false, content: { any: 'json' } })).toEqual({ any: 'json' });
+});
+
+test.each<ToolResult>([
+  { isError: false, content: { any: ['json', 1, null] } },
+  { isError: true, errorCode: 'http_status', content: { status: 500, body: '{"a":1}' } },
+  { isError: false, content: null },
+  { isError: false, content: '{"looks":"like json"}' },
+  result,
+])('a result is the same to clients once it is remembered: %j', (given) => {
+  expect(resultForClients(journaled(given))).toEqual(resultForClients(given));
 });

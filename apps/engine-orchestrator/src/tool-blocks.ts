@@ -1,11 +1,12 @@
-import { type ToolBlock, ToolResponse, type ToolResult } from '@nightshift/contracts';
+import { type ToolBlock, ToolResponse } from '@nightshift/contracts';
+import type { JournalResult } from './session.ts';
 
 type Image = Extract<ToolBlock, { type: 'image' }>;
 
 const IMAGE = /^image\/(?:png|jpeg|gif|webp)$/;
 
 /** The blocks of a result that is made of some. */
-export function blocksOf(result: ToolResult | undefined): readonly ToolBlock[] | undefined {
+export function blocksOf(result: JournalResult | undefined): readonly ToolBlock[] | undefined {
   return result?.format === 'tool_response' ? ToolResponse.safeParse(result.content).data?.content : undefined;
 }
 
@@ -27,7 +28,8 @@ export function textOfBlocks(blocks: readonly ToolBlock[], shown: number): strin
 }
 
 /** A result as clients see it: images are told of, and not repeated in every reply. */
-export function resultForClients(result: ToolResult): unknown {
+export function resultForClients(result: JournalResult): unknown {
+  if (result.format === 'json') return JSON.parse(String(result.content));
   const blocks = blocksOf(result);
   if (!blocks) return result.content;
   const content = blocks.map((block) => (block.type === 'image' && block.source.kind === 'base64' ? { type: 'text', text: `[image: ${block.source.mime}, ${block.source.data.length} characters of base64]` } : block));

@@ -1,7 +1,7 @@
 import { metrics } from '@nightshift/runtime';
+import { FairQueue } from '@nightshift/std';
 import { Breaker, type Verdict } from './breaker.ts';
 import type { UpstreamSettings } from './catalogue.ts';
-import { FairQueue } from './fair-queue.ts';
 import { RateWindow } from './rate-window.ts';
 
 /** A place at an upstream, for one request. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { ToolBlock, ToolResult } from '@nightshift/contracts';
 import fc from 'fast-check';
 import type { ModelMessage } from './model.ts';
-import type { TurnEntry } from './session.ts';
+import { type JournalResult, journaled, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
 import { tokensOf, workingMemory } from './working-memory.ts';
 
@@ -107,6 +107,14 @@ describe('working memory', () => {
     expect(stepsOf(messages)).toEqual([0, 1, 2]);
     expect(imagesIn(messages)).toEqual([['Returned by look (m2):', 'data:image/png;base64,0']]);
     expect(tokens).toBeLessThanOrEqual(4500);
+  });
+
+  test('shows a result alike, whether its JSON was written out when it was remembered or not', () => {
+    fc.assert(fc.property(fc.jsonValue(), fc.boolean(), (content, isError) => {
+      const turns: TurnEntry[] = [{ kind: 'turn', step: 0, content: '', usage, costMicroUsd: 0, calls: [{ callId: 'c', modelCallId: 'm', name: 'look', arguments: '{}' }] }];
+      const shown = (result: JournalResult) => workingMemory({ turns, results: new Map([['c', result]]), concluded: [], tokensMax: 2000, buffer: 1, images: true });
+      expect(shown(journaled({ isError, content }))).toEqual(shown({ isError, content }));
+    }));
   });
 
   test('never exceeds its limit, and says how much it takes', () => {

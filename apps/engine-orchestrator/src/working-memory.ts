@@ -1,13 +1,12 @@
-import type { ToolResult } from '@nightshift/contracts';
 import { type ModelContentPart, type ModelMessage, textTokens } from './model.ts';
-import type { JournalCall, TurnEntry } from './session.ts';
+import type { JournalCall, JournalResult, TurnEntry } from './session.ts';
 import type { Span } from './task-tree.ts';
 import { blocksOf, imagesOf, textOfBlocks } from './tool-blocks.ts';
 
 /** What is remembered of a run, and how much fits. */
 export interface Remembered {
   readonly turns: readonly TurnEntry[];
-  readonly results: ReadonlyMap<string, ToolResult>;
+  readonly results: ReadonlyMap<string, JournalResult>;
   /** Subtasks that were concluded, in that order. */
   readonly concluded: readonly Span[];
   /** Tokens that the turns' messages may take. */
@@ -81,15 +80,16 @@ export function workingMemory(remembered: Remembered): WorkingMemory {
 function shownTurns({ turns, results, concluded, tokensMax, buffer, images: takesImages }: Remembered): Shown[] {
   const shown = turns.map((turn): Shown => {
     const fixed = turn.calls.reduce((sum, call) => sum + callTokens(call.name, call.arguments), correctionTokens(turn) + MESSAGE_TOKENS + textTokens(turn.content));
-    const shortTexts = turn.calls.map((call) => textOf(results.get(call.callId), 0));
     const room = tokensMax * TURN_PART - fixed;
+    const shortTexts = turn.calls.map((call) => textOf(results.get(call.callId), 0));
+    const shortTextTokens = textsTokens(shortTexts, SHORT_CHARS);
     const found = takesImages ? turn.calls.map((call) => imagesOf(blocksOf(results.get(call.callId)) ?? [])) : [];
-    const shownImages = fittingImages(turn, found, room - textsTokens(shortTexts, SHORT_CHARS));
+    const shownImages = fittingImages(turn, found, room - shortTextTokens);
     const images = imagesMessage(turn, shownImages);
     const imageTokens = images ? tokensOf([images]) : 0;
-    const texts = turn.calls.map((call, at) => textOf(results.get(call.callId), shownImages[at]?.length ?? 0));
-    const charsMax = fittingChars(texts, room - imageTokens);
-    return { turn, texts, charsMax, images, shortTexts, wholeTokens: fixed + imageTokens + textsTokens(texts, charsMax), shortTokens: fixed + textsTokens(shortTexts, SHORT_CHARS), goneAt: Infinity };
+    const texts = images ? turn.calls.map((call, at) => textOf(results.get(call.callId), shownImages[at]?.length ?? 0)) : shortTexts;
+    const { charsMax, tokens: textTokensShown } = fitted(texts, room - imageTokens);
+    return { turn, texts, charsMax, images, shortTexts, wholeTokens: fixed + imageTokens + textTokensShown, shortTokens: fixed + shortTextTokens, goneAt: Infinity };
   });
   // A turn's step is its place. The turn after a subtask's last is the one that concluded it.
   concluded.forEach(({ from, to }, index) => {
@@ -120,24 +120,27 @@ function labelOf({ name, modelCallId }: JournalCall): string {
   return `Returned by ${name} (${modelCallId}):`;
 }
 
-/** How much of each result is shown, so that together they take at most so many tokens. */
-function fittingChars(texts: readonly string[], tokensMax: number): number {
-  let chars = Infinity;
-  while (chars > SHORT_CHARS && textsTokens(texts, chars) > tokensMax) {
-    chars = Math.max(SHORT_CHARS, Math.floor(Math.min(chars, Math.max(...texts.map(({ length }) => length))) / 2));
+/** How much of each result is shown, so that together they take at most so many tokens, and what they take then. */
+function fitted(texts: readonly string[], tokensMax: number): { charsMax: number; tokens: number } {
+  let charsMax = Infinity;
+  let tokens = textsTokens(texts, charsMax);
+  while (charsMax > SHORT_CHARS && tokens > tokensMax) {
+    charsMax = Math.max(SHORT_CHARS, Math.floor(Math.min(charsMax, Math.max(...texts.map(({ length }) => length))) / 2));
+    tokens = textsTokens(texts, charsMax);
   }
-  return chars;
+  return { charsMax, tokens };
 }
 
 /** Goes through the run as it went: where a turn's prompt did not fit, something was cut, and stays cut. */
 function cutOf(turns: readonly Shown[], limit: number): Cut {
   const tokensMax = limit - tokensOf([LEFT_OUT]);
-  let [shownFrom, wholeFrom] = [0, 0];
+  const leaving = Map.groupBy(turns.keys(), (at) => turns[at]!.goneAt);
+  let [shownFrom, wholeFrom, tokens] = [0, 0, 0];
   for (let count = 1; count <= turns.length; count += 1) {
-    let tokens = 0;
-    for (let at = shownFrom; at < count; at += 1) {
-      const turn = turns[at]!;
-      if (turn.goneAt > count) tokens += at < wholeFrom ? turn.shortTokens : turn.wholeTokens;
+    // The newest turn is whole: cuts end before it.
+    tokens += turns[count - 1]!.wholeTokens;
+    for (const at of leaving.get(count) ?? []) {
+      if (at >= shownFrom) tokens -= at < wholeFrom ? turns[at]!.shortTokens : turns[at]!.wholeTokens;
     }
     if (tokens <= tokensMax) continue;
     for (; wholeFrom < count - 1 && tokens > tokensMax * CUT_TO; wholeFrom += 1) {
@@ -168,7 +171,7 @@ function shortened(text: string, charsMax: number): string {
   return `${text.slice(0, charsMax).toWellFormed()}\n[truncated: the first ${charsMax} of ${text.length} characters]`;
 }
 
-function textOf(result: ToolResult | undefined, imagesShown: number): string {
+function textOf(result: JournalResult | undefined, imagesShown: number): string {
   if (!result) return 'Error: the result is missing.';
   const blocks = blocksOf(result);
   const text = blocks ? textOfBlocks(blocks, imagesShown) : typeof result.content === 'string' ? result.content : JSON.stringify(result.content);

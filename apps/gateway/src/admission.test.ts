@@ -6,7 +6,7 @@ import { admit, encodingOf, type Envelope, hasImages, idempotencyOf } from './ad
 import type { Caller } from './api-key.ts';
 
 const pair = generateSealKeyPair();
-const caller: Caller = { keyId: 'key_1', orgId: 'org_1', pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['runs:write'], answerEncoding: 'string', runLimits: {} };
+const caller: Caller = { keyId: 'key_1', orgId: 'org_1', pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['runs:write'], answerEncoding: 'string', runLimits: {}, rateLimits: { org: {}, key: {} } };
 const envelope: Envelope = { runId: 'run_1', traceparent: '00-trace', answerEncoding: undefined, idempotency: undefined };
 const lookup = { type: 'function', name: 'lookup', url: 'https://example.com/x' };
 const body = (input: object = {}, more: object = {}): CreateRun => CreateRun.parse({ engine: 'tim', input: { instructions: 'do it', ...input }, ...more });

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { AnswerEncoding, RunLimits, Scope } from '@nightshift/contracts';
+import type { AnswerEncoding, RateLimits, RunLimits, Scope } from '@nightshift/contracts';
 
 /** Who is calling, as a key proves it. */
 export interface Caller {
@@ -10,6 +10,7 @@ export interface Caller {
   readonly scopes: readonly Scope[];
   readonly answerEncoding: AnswerEncoding;
   readonly runLimits: RunLimits;
+  readonly rateLimits: { readonly org: RateLimits; readonly key: RateLimits };
 }
 
 const PREFIX_CHARS = 12;

@@ -17,9 +17,11 @@ import { KeyStore } from './key.store.ts';
 import { ModelsController } from './models.controller.ts';
 import { checkNeighbour } from './neighbours.client.ts';
 import { OrgStore } from './org.store.ts';
+import { RateLimiter } from './rate-limiter.client.ts';
+import { RequestCounter } from './request-counter.client.ts';
+import { RunIntake } from './run-intake.client.ts';
 import { RunStreams } from './run-streams.client.ts';
 import { RunStreamsController } from './run-streams.controller.ts';
-import { RunIntake } from './run-intake.client.ts';
 import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
@@ -33,7 +35,7 @@ const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-disp
 /** The public edge. */
 @Module({})
 export class AppModule {
-  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool' | 'hints' | 'log' | 'shutdown'>, parts: Pick<Parts, 'db'>): DynamicModule {
+  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool' | 'hints' | 'log' | 'redisUrl' | 'shutdown'>, parts: Pick<Parts, 'db'>): DynamicModule {
     const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
     const clients = new Map<App, InternalClient>(CONSUMERS.map((app) => [app, around.client(app)]));
     for (const app of around.neighbours) {
@@ -54,6 +56,9 @@ export class AppModule {
     const sender = new StreamSender(streams);
     around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const tools = new ToolsClient(around.client('tool-executor'));
+    const requests = new RequestCounter(around.redisUrl);
+    around.shutdown.add('close', 'request counts', () => requests.close());
+    const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
     return {
       module: AppModule,
       controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
@@ -66,6 +71,7 @@ export class AppModule {
         { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: new ChatsClient(around.client('engine-orchestrator')) },
+        { provide: RateLimiter, useValue: limiter },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },
         { provide: CONSUMER_CLIENTS, useValue: clients },

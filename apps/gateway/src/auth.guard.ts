@@ -5,10 +5,12 @@ import type { AppRequest } from '@nightshift/http';
 import { must } from '@nightshift/std';
 import { type Caller, presentedKey } from './api-key.ts';
 import { KeyStore } from './key.store.ts';
+import { RateLimiter } from './rate-limiter.client.ts';
 import { Settings } from './settings.ts';
 
 const SCOPE = 'scope';
 const BROWSER = 'browser';
+const UNLIMITED = 'unlimited';
 const callers = new WeakMap<AppRequest, Caller>();
 
 /** The scope a key needs for a route. */
@@ -17,14 +19,18 @@ export const Needs = (scope: Scope): MethodDecorator => SetMetadata(SCOPE, scope
 /** A route that a browser may call with `?api_key=`, since it cannot set headers there. */
 export const BrowserMayUse = (): MethodDecorator => SetMetadata(BROWSER, true);
 
+/** A route that is open also to who has reached a limit, because it makes no work. Reads are so anyway. */
+export const Unlimited = (): MethodDecorator => SetMetadata(UNLIMITED, true);
+
 /** Who calls, in a route behind the guard. */
 export const CallerOf = createParamDecorator((_: unknown, context: ExecutionContext): Caller => must(callers.get(context.switchToHttp().getRequest<AppRequest>()), 'caller'));
 
-/** Lets requests with a valid API key pass. */
+/** Lets requests with a valid API key pass, as many as its limits allow. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
     @Inject(KeyStore) private readonly keys: KeyStore,
+    @Inject(RateLimiter) private readonly limiter: RateLimiter,
     @Inject(Reflector) private readonly reflector: Reflector,
     @Inject(Settings) private readonly settings: Settings,
   ) {}
@@ -38,6 +44,7 @@ export class AuthGuard implements CanActivate {
     request.notes.orgId = caller.orgId;
     const scope = this.reflector.get<Scope | undefined>(SCOPE, context.getHandler());
     if (scope !== undefined && !caller.scopes.includes(scope)) throw new AppError('permission_denied', { message: `The API key lacks the scope "${scope}".` });
+    if (request.method !== 'GET' && !this.reflector.get<boolean | undefined>(UNLIMITED, context.getHandler())) await this.limiter.check(caller);
     callers.set(request, caller);
     return true;
   }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 const Origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, { error: 'must be an origin such as https://app.example.com' });
 const OriginList = z.string().transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== '')).pipe(z.array(Origin));
+const PerMinute = z.coerce.number().int().positive();
 
 /** The environment of the gateway. */
 export const GatewayEnvironment = z.object({
@@ -17,5 +18,7 @@ export const GatewayEnvironment = z.object({
   BROWSER_ORIGINS: OriginList.default([]).describe('Origins that may call from a browser.'),
   STREAM_DRAIN_MS: z.coerce.number().int().nonnegative().default(600_000),
   UPSTREAM_MODEL: z.string().optional(),
+  RATE_LIMIT_RPM: PerMinute.optional(),
+  RATE_LIMIT_TPM: PerMinute.optional(),
 });
 export type GatewayEnvironment = z.infer<typeof GatewayEnvironment>;

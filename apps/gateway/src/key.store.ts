@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type ApiKey, AppError, type AnswerEncoding, type CreateKey, type RunLimits, type Scope, ALL_SCOPES } from '@nightshift/contracts';
+import { type ApiKey, AppError, type AnswerEncoding, type CreateKey, type RateLimits, type RunLimits, type Scope, ALL_SCOPES } from '@nightshift/contracts';
 import { newId } from '@nightshift/std';
 import { type Caller, hashOf, isSameHash, prefixOf } from './api-key.ts';
 import type { ApiKey as Row, Org, PrismaClient } from './generated/client.ts';
@@ -45,8 +45,8 @@ export class KeyStore {
   async create(orgId: string, input: CreateKey): Promise<ApiKey & { key: string }> {
     if (!(await this.#prisma.org.findUnique({ where: { id: orgId } }))) throw new AppError('not_found', { message: 'There is no such organisation.' });
     const key = `sk-ns-${randomBytes(24).toString('base64url')}`;
-    const { name, scopes, answerEncoding, expiresAt, runLimits } = input;
-    const row = await this.#prisma.apiKey.create({ data: { id: newId('key'), orgId, name, prefix: prefixOf(key), hash: Uint8Array.from(hashOf(key)), scopes, answerEncoding, runLimits, expiresAt: expiresAt === undefined ? null : new Date(expiresAt) } });
+    const { name, scopes, answerEncoding, expiresAt, limits, runLimits } = input;
+    const row = await this.#prisma.apiKey.create({ data: { id: newId('key'), orgId, name, prefix: prefixOf(key), hash: Uint8Array.from(hashOf(key)), scopes, answerEncoding, limits: { ...limits }, runLimits, expiresAt: expiresAt === undefined ? null : new Date(expiresAt) } });
     return { ...viewOf(row), key };
   }
 
@@ -80,6 +80,7 @@ function callerOf(row: Row & { org: Org }): Caller {
     scopes: row.scopes as Scope[],
     answerEncoding: row.answerEncoding as AnswerEncoding,
     runLimits: row.runLimits as RunLimits,
+    rateLimits: { org: row.org.limits as RateLimits, key: row.limits as RateLimits },
   };
 }
 
@@ -91,6 +92,7 @@ function viewOf(row: Row): ApiKey {
     prefix: row.prefix,
     scopes: row.scopes as Scope[],
     answerEncoding: row.answerEncoding as AnswerEncoding,
+    limits: row.limits as RateLimits,
     runLimits: row.runLimits as RunLimits,
     createdAt: row.createdAt.toISOString(),
     ...(row.expiresAt && { expiresAt: row.expiresAt.toISOString() }),

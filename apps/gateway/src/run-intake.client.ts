@@ -2,7 +2,7 @@ import { AppError, type CreateRun, findEngine } from '@nightshift/contracts';
 import { type AppRequest, assertPublicUrl, EgressError } from '@nightshift/http';
 import { compileJsonSchema } from '@nightshift/json-schema';
 import { newId } from '@nightshift/std';
-import { admit, encodingOf, hasImages, idempotencyOf } from './admission.ts';
+import { admit, encodingOf, type Envelope, hasImages, idempotencyOf } from './admission.ts';
 import type { Caller } from './api-key.ts';
 import type { RunsClient } from './runs.client.ts';
 import type { Settings } from './settings.ts';
@@ -28,13 +28,25 @@ export class RunIntake {
 
   /** Checks what a schema cannot, and has the run created. `route` is where the request's idempotency key counts. */
   async take(body: CreateRun, caller: Caller, request: AppRequest, route: string): Promise<Taken> {
-    this.#check(body, caller);
     const { traceparent, headers, rawBody } = request;
     const envelope = { runId: newId('run'), traceparent, answerEncoding: encodingOf(headers['x-answer-encoding']), idempotency: idempotencyOf(headers['idempotency-key'], route, rawBody) };
-    const saved = await this.#tools.resolve(body.input.tools, caller.orgId);
-    const taken = await this.#runs.create(admit(body, { ...caller, pool: this.#settings.onePool ?? caller.pool }, envelope, this.#settings.sealPublicKey, saved));
+    const taken = await this.#create(body, caller, envelope);
     request.notes.runId = taken.runId;
     return taken;
+  }
+
+  /** What would not be accepted any more, because a saved tool is gone, still gets the reply that its idempotency key has. */
+  async #create(body: CreateRun, caller: Caller, envelope: Envelope): Promise<Taken> {
+    try {
+      this.#check(body, caller);
+      const saved = await this.#tools.resolve(body.input.tools, caller.orgId);
+      return await this.#runs.create(admit(body, { ...caller, pool: this.#settings.onePool ?? caller.pool }, envelope, this.#settings.sealPublicKey, saved));
+    } catch (err) {
+      const isRefused = err instanceof AppError && err.code === 'invalid_request';
+      const earlier = isRefused && envelope.idempotency ? await this.#runs.replay(caller.orgId, envelope.idempotency) : null;
+      if (earlier === null) throw err;
+      return { runId: earlier, replayed: true };
+    }
   }
 
   #check(body: CreateRun, caller: Caller): void {

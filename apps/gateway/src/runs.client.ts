@@ -1,4 +1,4 @@
-import { type AnswerEncoding, type InternalCreateRun, InternalRunCreated, type ListRuns, RunList, RunView } from '@nightshift/contracts';
+import { type AnswerEncoding, type InternalCreateRun, type InternalReplay, InternalReplayed, InternalRunCreated, type ListRuns, RunList, RunView } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { z } from 'zod';
 
@@ -12,6 +12,11 @@ export class RunsClient {
 
   create(run: InternalCreateRun): Promise<InternalRunCreated> {
     return this.#client.call({ method: 'POST', path: '/internal/runs', body: run, traceparent: run.traceparent }, InternalRunCreated);
+  }
+
+  /** The run that an idempotency key has made already, or null; `conflict` for another body. */
+  async replay(orgId: string, idempotency: InternalReplay['idempotency']): Promise<string | null> {
+    return (await this.#client.call({ method: 'POST', path: '/internal/runs/replay', body: { orgId, idempotency } }, InternalReplayed)).runId;
   }
 
   get(runId: string, orgId: string, answerEncoding: AnswerEncoding | undefined): Promise<RunView> {

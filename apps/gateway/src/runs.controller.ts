@@ -6,7 +6,7 @@ import type { FastifyReply } from 'fastify';
 import { encodingOf } from './admission.ts';
 import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
-import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
+import { AuthGuard, CallerOf, Needs, Unlimited } from './auth.guard.ts';
 import { RunIntake } from './run-intake.client.ts';
 import { RunsClient } from './runs.client.ts';
 
@@ -49,6 +49,7 @@ export class RunsController {
 
   @Post(':runId/cancel')
   @Needs('runs:write')
+  @Unlimited()
   @Answers(200, RunView)
   cancel(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.cancel(runId, caller.orgId, encodingOf(encoding));

@@ -2,6 +2,8 @@ import { AnyTool, AppError, type InternalSaveTool, type InternalTestTool, Intern
 import type { InternalClient } from '@nightshift/http';
 import { z } from 'zod';
 
+type PlatformTool = Extract<Tool, { type: 'platform' }>;
+
 /** The owner of saved tools, on behalf of an organisation. */
 export class ToolsClient {
   readonly #client: InternalClient;
@@ -34,20 +36,23 @@ export class ToolsClient {
     return this.#client.call({ method: 'POST', path: `/internal/tools/${encodeURIComponent(id)}/test`, body: test }, ToolTest);
   }
 
-  /** The saved tools that a run names, by the id or name it uses. A run without any costs nothing; an unknown id is `invalid_request`. */
+  /** The saved tools that a run names, by the id or name it uses. A run without any costs nothing; an unknown id, and options for a saved tool, are `invalid_request`. */
   async resolve(tools: readonly Tool[], orgId: string): Promise<ReadonlyMap<string, SealedTool>> {
     const ids = tools.flatMap((tool) => (tool.type === 'platform' && platformToolOf(tool.id) === undefined ? [tool.id] : []));
     if (ids.length === 0) return new Map();
     const found = await this.#client.call({ method: 'POST', path: '/internal/tools/resolve', body: { orgId, ids } }, InternalResolvedTools);
     const known = new Map(Object.entries(found.tools));
-    const unknown = tools.flatMap((tool, index) => (tool.type === 'platform' && ids.includes(tool.id) && !known.has(tool.id) ? [[`input.tools.${index}.id`, problemOf(tool.id)] as const] : []));
-    if (unknown.length > 0) throw new AppError('invalid_request', { message: unknown.slice(0, 5).map(([field, problem]) => `${field}: ${problem}`).join('; '), details: { fields: Object.fromEntries(unknown) } });
+    const problems = tools.flatMap((tool, index) => (tool.type === 'platform' && ids.includes(tool.id) ? problemsOf(tool, index, known) : []));
+    if (problems.length > 0) throw new AppError('invalid_request', { message: problems.slice(0, 5).map(([field, problem]) => `${field}: ${problem}`).join('; '), details: { fields: Object.fromEntries(problems) } });
     return known;
   }
 }
 
-function problemOf(id: string): string {
-  return `unknown tool ${JSON.stringify(id)}; it is neither the id or name of a saved tool nor one of ${Object.keys(PLATFORM_TOOLS).join(', ')}`;
+function problemsOf({ id, options }: PlatformTool, index: number, known: ReadonlyMap<string, SealedTool>): [string, string][] {
+  if (!known.has(id)) return [[`input.tools.${index}.id`, `unknown tool ${JSON.stringify(id)}; it is neither the id or name of a saved tool nor one of ${Object.keys(PLATFORM_TOOLS).join(', ')}`]];
+  // Released clients send an empty object with each.
+  const hasOptions = Object.keys(options ?? {}).length > 0;
+  return hasOptions ? [[`input.tools.${index}.options`, `the saved tool ${JSON.stringify(id)} takes none; save it with defaults instead`]] : [];
 }
 
 function pathOf(id: string, orgId: string): string {

@@ -33,7 +33,7 @@ afterAll(async () => {
 /** A store as one replica has it, with a cache of its own. */
 const store = () => new KeyStore(prisma);
 const input = (more: object = {}) => CreateKey.parse({ name: 'a key', ...more });
-const newOrg = () => new OrgStore(prisma).create({ name: 'acme', pool: 'acme', limits: {}, egressAllow: ['10.0.0.0/8'] });
+const newOrg = () => new OrgStore(prisma).create({ name: 'acme', pool: 'acme', limits: { rpm: 60 }, egressAllow: ['10.0.0.0/8'] });
 
 describe('the bootstrap key', () => {
   const KEY = 'sk-ns-bootstrap-key';
@@ -42,7 +42,7 @@ describe('the bootstrap key', () => {
     await Promise.all([store().bootstrap(KEY), store().bootstrap(KEY), store().bootstrap(KEY)]);
     await store().bootstrap(KEY);
     expect(await store().list(DEFAULT_ORG.id)).toHaveLength(1);
-    expect(await store().find(KEY)).toEqual({ keyId: expect.stringMatching(/^key_/), orgId: 'org_default', pool: 'shared', egressAllow: [], scopes: ['runs:read', 'runs:write', 'usage:read'], answerEncoding: 'object', runLimits: {} });
+    expect(await store().find(KEY)).toEqual({ keyId: expect.stringMatching(/^key_/), orgId: 'org_default', pool: 'shared', egressAllow: [], scopes: ['runs:read', 'runs:write', 'usage:read'], answerEncoding: 'object', runLimits: {}, rateLimits: { org: {}, key: {} } });
   });
 
   test('stays revoked, also after the next start', async () => {
@@ -75,8 +75,8 @@ describe('a key', () => {
 
   test('proves its organisation, pool, ranges, scopes and encoding', async () => {
     const org = await newOrg();
-    const { id, key } = await store().create(org.id, input({ scopes: ['usage:read'] satisfies Scope[], answerEncoding: 'string', runLimits: { turns: 3 } }));
-    expect(await store().find(key)).toEqual({ keyId: id, orgId: org.id, pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['usage:read'], answerEncoding: 'string', runLimits: { turns: 3 } });
+    const { id, key } = await store().create(org.id, input({ scopes: ['usage:read'] satisfies Scope[], answerEncoding: 'string', limits: { tpm: 9 }, runLimits: { turns: 3 } }));
+    expect(await store().find(key)).toEqual({ keyId: id, orgId: org.id, pool: 'acme', egressAllow: ['10.0.0.0/8'], scopes: ['usage:read'], answerEncoding: 'string', runLimits: { turns: 3 }, rateLimits: { org: { rpm: 60 }, key: { tpm: 9 } } });
   });
 
   test('is found by all of it, not by its beginning', async () => {

@@ -27,6 +27,15 @@ describe('the saved tools of a run', () => {
     expect(asked).toEqual([['/internal/tools/resolve', { orgId: 'org_1', ids: ['lookup', 'lookup'] }]]);
   });
 
+  test('take no options but those that say nothing', async () => {
+    const { resolve } = client();
+    for (const options of [{}, null]) expect([...(await resolve({ type: 'platform', id: 'lookup', options }))]).toEqual([['lookup', saved]]);
+    await expect(resolve({ type: 'platform', id: 'calculator', options: { expression: '1' } }, { type: 'platform', id: 'lookup', options: { city: 'Oslo' } })).rejects.toMatchObject({
+      code: 'invalid_request',
+      details: { fields: { 'input.tools.1.options': expect.stringMatching(/defaults/) } },
+    });
+  });
+
   test.each(['unheard', 'constructor', '__proto__', ''])('that nobody has saved are refused by name, with the built-in ones: "%s"', async (id) => {
     await expect(client().resolve({ type: 'platform', id: 'lookup' }, { type: 'platform', id })).rejects.toMatchObject({
       code: 'invalid_request',

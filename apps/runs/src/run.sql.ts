@@ -31,8 +31,8 @@ export const CREATE = statement(
    select ref as id from written`,
 );
 
-/** The run that holds an idempotency key. */
-export const FIND_KEY = statement('runs.find_key', `select run_id as "runId", body_hash as "bodyHash" from runs.idempotency_keys where org_id = $1 and route = $2 and key = $3`);
+/** The run that holds an idempotency key; none if the key is free again. */
+export const FIND_KEY = statement('runs.find_key', `select run_id as "runId", body_hash as "bodyHash" from runs.idempotency_keys where org_id = $1 and route = $2 and key = $3 and created_at >= now() - interval '24 hours'`);
 
 /** Runs by id, with the database's time. */
 export const LOAD = statement('runs.load', `select ${COLUMNS}, now() as now from runs.runs r where r.id = any($1::text[])`);

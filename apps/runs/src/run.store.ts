@@ -1,4 +1,4 @@
-import { AppError, type InternalCreateRun, type RunRequest, type OutgoingEvent } from '@nightshift/contracts';
+import { AppError, type InternalCreateRun, type InternalReplay, type RunRequest, type OutgoingEvent } from '@nightshift/contracts';
 import { type Database, flusher, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
 import { checkDelayMs, dueAt, fold, QUEUE_LIMIT_MS, type Change, type Run, type RunEvent } from './run.ts';
 import { eventsOf, type RunEventOut, startCommand } from './run-events.ts';
@@ -34,11 +34,16 @@ export class RunStore {
   async create(run: InternalCreateRun): Promise<{ runId: string; replayed: boolean }> {
     const created = await this.#create(run);
     if (created || !run.idempotency) return { runId: run.runId, replayed: false };
-    const { route, key, bodyHash } = run.idempotency;
-    const [holder] = await this.#db.query<{ runId: string; bodyHash: string }>(FIND_KEY, [run.orgId, route, key]);
-    if (!holder) throw new AppError('service_unavailable', { message: 'The idempotency key was being released; try again.', headers: { 'retry-after': '1' } });
-    if (holder.bodyHash !== bodyHash) throw new AppError('conflict');
-    return { runId: holder.runId, replayed: holder.runId !== run.runId };
+    const holder = await this.holderOf(run.orgId, run.idempotency);
+    if (holder === null) throw new AppError('service_unavailable', { message: 'The idempotency key was being released; try again.', headers: { 'retry-after': '1' } });
+    return { runId: holder, replayed: holder !== run.runId };
+  }
+
+  /** The run that an idempotency key has made, or null if the key is free; `conflict` for another body. */
+  async holderOf(orgId: string, { route, key, bodyHash }: InternalReplay['idempotency']): Promise<string | null> {
+    const [holder] = await this.#db.query<{ runId: string; bodyHash: string }>(FIND_KEY, [orgId, route, key]);
+    if (holder && holder.bodyHash !== bodyHash) throw new AppError('conflict');
+    return holder?.runId ?? null;
   }
 
   /** Two runs with one idempotency key cannot be in one statement: the second is answered as if it had come later. */

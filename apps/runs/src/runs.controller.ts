@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalRunCreated, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { RunReader } from './run-reader.store.ts';
 import { RunStore } from './run.store.ts';
@@ -16,6 +16,12 @@ export class RunsController {
   @Returns(200, InternalRunCreated)
   create(@Body({ schema: InternalCreateRun }) run: InternalCreateRun): Promise<InternalRunCreated> {
     return this.runs.create(run);
+  }
+
+  @Post('runs/replay')
+  @Returns(200, InternalReplayed)
+  async replay(@Body({ schema: InternalReplay }) { orgId, idempotency }: InternalReplay): Promise<InternalReplayed> {
+    return { runId: await this.runs.holderOf(orgId, idempotency) };
   }
 
   @Get('runs')

@@ -71,6 +71,19 @@ describe('an idempotency key', () => {
     expect(await on.events(results[0]!.runId)).toEqual(['run.commanded start']);
   });
 
+  test('tells of its run without a new one, to who asks for that alone', async () => {
+    const store = on.store();
+    const first = keyed('k');
+    const { idempotency } = first;
+    expect(await store.holderOf(first.orgId, idempotency!)).toBeNull();
+    await store.create(first);
+    expect(await store.holderOf(first.orgId, idempotency!)).toBe(first.runId);
+    expect(await store.holderOf('org_2', idempotency!)).toBeNull();
+    await expect(store.holderOf(first.orgId, { ...idempotency!, bodyHash: 'other' })).rejects.toMatchObject({ code: 'conflict' });
+    await on.sql("update runs.idempotency_keys set created_at = now() - interval '24 hours 1 second'");
+    expect(await store.holderOf(first.orgId, idempotency!)).toBeNull();
+  });
+
   test('belongs to an organisation and a route', async () => {
     const store = on.store();
     const runs = [keyed('k'), keyed('k', 'hash', { orgId: 'org_2' }), newRun({ idempotency: { route: '/v1/other', key: 'k', bodyHash: 'hash' } })];

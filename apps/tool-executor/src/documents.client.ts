@@ -1,9 +1,11 @@
 import { extname } from 'node:path';
+import { FairGate } from '@nightshift/std';
 import type { Document, Readable } from './document.ts';
-import { FairGate } from './fair-gate.ts';
 
 const TIMEOUT_MS = 10_000;
 const THREADS = 2;
+/** Documents that are fetched, wait for a thread or are read: 256 MiB at the most that one may have. */
+const DOCUMENTS_MAX = 32;
 const MEMORY_MB = 512;
 /** What a thread decodes is no part of its heap, so all memory of the process is watched while documents are read. */
 const GROWTH_BYTES_MAX = 768 * 1024 * 1024;
@@ -20,11 +22,23 @@ type Pool = InstanceType<typeof import('tinypool').Tinypool>;
 /** Reads documents in threads, which begin with the first document; one that takes too long is ended. Organisations take turns. */
 export class Documents {
   readonly #timeoutMs: number;
+  readonly #room: FairGate;
   readonly #gate = new FairGate(THREADS);
   #pool: Promise<Pool> | undefined;
 
-  constructor({ timeoutMs = TIMEOUT_MS } = {}) {
+  constructor({ timeoutMs = TIMEOUT_MS, documentsMax = DOCUMENTS_MAX } = {}) {
     this.#timeoutMs = timeoutMs;
+    this.#room = new FairGate(documentsMax);
+  }
+
+  /** Does with one document what there is to do, fetching it included, when there is room for one. Rejects with the reason of `signal` while it waits. */
+  async inTurn<T>(orgId: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const leave = await this.#room.enter(orgId, signal);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
   }
 
   /** The text of a document. Rejects with UnreadableError, or with the reason of `signal`. */

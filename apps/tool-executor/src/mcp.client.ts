@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CallToolResult, Client, PriorDiscovery, ResponseCacheStore, StreamableHTTPClientTransport, Tool } from '@modelcontextprotocol/client';
 import { createFetch, type Egress, type EgressFetch } from '@nightshift/http';
 import { BROKEN_OFF, isAnswer, isSessionGone } from './mcp-failure.ts';
+import { reconnectDelayMs } from './mcp-reconnect.ts';
 
 /** An MCP server as a run reaches it. */
 export interface McpAddress {
@@ -81,7 +82,7 @@ export function createMcpServers(egress: Egress): McpServers {
           jsonSchemaValidator: { getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }) },
         },
       );
-      connection.transport = new StreamableHTTPClientTransport(new URL(address.url), { fetch, requestInit: { headers: { ...address.headers } } });
+      connection.transport = new StreamableHTTPClientTransport(new URL(address.url), { fetch, reconnectionScheduler: reconnectLater, requestInit: { headers: { ...address.headers } } });
       endWithStreams(connection.transport);
       await within(CONNECT_TIMEOUT_MS * 3, client.connect(connection.transport, { timeout: CONNECT_TIMEOUT_MS, ...(prior && { prior }) }), () => void client.close().catch(() => undefined));
       return client;
@@ -201,6 +202,11 @@ function within<T>(ms: number, pending: Promise<T>, giveUp: () => void): Promise
     giveUp();
   }, ms).unref();
   return Promise.race([pending, promise]).finally(() => clearTimeout(timer));
+}
+
+function reconnectLater(reconnect: () => void, askedMs: number): () => void {
+  const timer = setTimeout(reconnect, reconnectDelayMs(askedMs));
+  return () => clearTimeout(timer);
 }
 
 /** The client would wait for an answer whose stream has ended until its time is up: this tells it. */

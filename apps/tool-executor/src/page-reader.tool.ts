@@ -21,8 +21,12 @@ export interface PageCall {
   readonly allow: readonly string[];
 }
 
-/** Fetches a page and gives one part of its text. Whatever goes wrong outside is a result for the model. */
-export async function readPage(egress: Egress, documents: Documents, { url, start = 0, orgId, signal, allow }: PageCall): Promise<ToolResult> {
+/** Fetches a page, in turn with others, and gives one part of its text. Whatever goes wrong outside is a result for the model. */
+export function readPage(egress: Egress, documents: Documents, call: PageCall): Promise<ToolResult> {
+  return documents.inTurn(call.orgId, call.signal, () => fetchPage(egress, documents, call));
+}
+
+async function fetchPage(egress: Egress, documents: Documents, { url, start = 0, orgId, signal, allow }: PageCall): Promise<ToolResult> {
   try {
     const reply = await egress.request({
       method: 'GET',

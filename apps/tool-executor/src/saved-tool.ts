@@ -37,6 +37,7 @@ export function assertSize(tool: InternalSaveTool['tool']): void {
  */
 export function changed(saved: SavedTool, { changes, credentials: given, sealed }: InternalUpdateTool, sealPrivateKey: string): SavedTool {
   const credentials = { ...saved.credentials, ...present({ headers: given.headers === null ? [] : given.headers, defaults: given.defaults === null ? [] : given.defaults, auth: given.auth }) };
+  assertKinds(saved.tool.type, given);
   assertOrigin(saved, changes.url, given);
   const { name = saved.name, description = saved.description, url, allowedTools, method, parameters, envelope, retry, timeoutMs } = changes;
   const box = reseal(saved, given, sealed, sealPrivateKey);
@@ -46,6 +47,14 @@ export function changed(saved: SavedTool, { changes, credentials: given, sealed 
       : { ...without(saved.tool, 'sealed'), ...present({ url, allowedTools }), ...box };
   assertSize(tool);
   return { ...saved, name, description, tool, credentials };
+}
+
+/** What nothing would ever send is not kept as if it were; `null` for what there is none of changes nothing. */
+function assertKinds(type: keyof typeof KINDS, given: InternalUpdateTool['credentials']): void {
+  const foreign = (Object.keys(given) as Kind[]).filter((kind) => given[kind] && !KINDS[type].includes(kind));
+  if (foreign.length === 0) return;
+  const problem = `the credentials of a tool of type ${type} are ${KINDS[type].join(' and ')}`;
+  throw new AppError('invalid_request', { message: `${foreign.join(', ')}: ${problem}`, details: { fields: Object.fromEntries(foreign.map((kind) => [kind, problem])) } });
 }
 
 function assertOrigin({ tool, credentials }: SavedTool, url: string | undefined, given: InternalUpdateTool['credentials']): void {
@@ -67,6 +76,9 @@ function reseal({ orgId, tool, credentials }: SavedTool, given: InternalUpdateTo
 }
 
 type Kind = keyof CredentialNames;
+
+/** The credentials that a tool of each type can have. */
+const KINDS: Readonly<Record<InternalSaveTool['tool']['type'], readonly Kind[]>> = { function: ['headers', 'defaults'], mcp: ['headers', 'auth'] };
 
 /** The kinds of credentials that a tool has. */
 function kindsOf({ headers, defaults, auth }: CredentialNames): Kind[] {

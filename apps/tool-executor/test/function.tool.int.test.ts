@@ -138,6 +138,21 @@ describe('the model is told', () => {
   });
 });
 
+test('hidden defaults follow no redirect to another origin, and the model is told where it led', async () => {
+  const other: string[] = [];
+  const elsewhere = createServer((req, res) => void (other.push(req.url ?? ''), res.end('{}')));
+  await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+  const moved = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`;
+  try {
+    const result = await call((_req, res) => void res.writeHead(308, { location: `${moved}/weather` }).end());
+    expect(result).toMatchObject({ isError: true, errorCode: 'redirect_refused', content: { error: 'redirect_refused', message: expect.stringContaining(moved) } });
+    expect(seen.length).toBe(1);
+    expect(other).toEqual([]);
+  } finally {
+    await new Promise((resolve) => void elsewhere.close(resolve).closeAllConnections());
+  }
+});
+
 test('a call that is given up ends its request and has no result', async () => {
   const controller = new AbortController();
   const closed = Promise.withResolvers<void>();

@@ -125,3 +125,24 @@ test('a server that an organisation may reach is out of reach of another, whatev
     await guarded.close();
   }
 });
+
+test('a server that breaks each stream off is asked no more than once a second for the rest', async () => {
+  const askedAtMs: number[] = [];
+  let called: unknown;
+  const event = (id: number, data: string) => `id: ${id}\nretry: 0\ndata: ${data}\n\n`;
+  const server = await on.serve({
+    revision: '2025',
+    before: (req, res, { method, id }) => {
+      const isResumed = req.method === 'GET' && req.headers['last-event-id'] !== undefined;
+      if (method !== 'tools/call' && !isResumed) return;
+      if (method === 'tools/call') called = id;
+      askedAtMs.push(performance.now());
+      const isAnswered = askedAtMs.length === 4;
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).end(event(askedAtMs.length, isAnswered ? JSON.stringify({ jsonrpc: '2.0', id: called, result: { content: [{ type: 'text', text: 'at last' }] } }) : ''));
+    },
+  });
+  expect(JSON.stringify(await on.call(mcpTool(server.url), 'write', { text: 'a' }))).toContain('at last');
+  const gapsMs = askedAtMs.slice(1).map((at, index) => at - askedAtMs[index]!);
+  expect(gapsMs).toEqual(Array.from({ length: 3 }, () => expect.any(Number)));
+  expect(Math.min(...gapsMs)).toBeGreaterThan(990);
+});

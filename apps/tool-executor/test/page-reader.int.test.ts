@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createEgress, type Egress } from '@nightshift/http';
+import { waitFor } from '@nightshift/testing';
 import { Documents } from '../src/documents.client.ts';
 import { type PageCall, readPage } from '../src/page-reader.tool.ts';
 
@@ -182,4 +183,38 @@ test('a page that nobody waits for any more is given up with the reason', async 
   const pending = read('/nested', { signal: controller.signal });
   controller.abort(new Error('canceled'));
   await expect(pending).rejects.toThrow();
+});
+
+test('no more pages are fetched at a time than there is room for, and organisations take turns at it', async () => {
+  const crowded = new Documents({ documentsMax: 2 });
+  const order: string[] = [];
+  const held: ServerResponse[] = [];
+  let inFlight = 0;
+  let most = 0;
+  const slow = createServer((req, res) => {
+    order.push(req.url ?? '');
+    most = Math.max(most, (inFlight += 1));
+    held.push(res.setHeader('content-type', 'text/plain'));
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  const url = (path: string) => `http://127.0.0.1:${(slow.address() as AddressInfo).port}${path}`;
+  const release = () => {
+    inFlight -= 1;
+    held.shift()!.end('read');
+  };
+  try {
+    const crowd = Array.from({ length: 5 }, (_, at) => read('', { url: url(`/crowd/${at}`) }, crowded));
+    const one = read('', { url: url('/one'), orgId: 'org_2' }, crowded);
+    for (let left = 6; left > 0; left -= 1) {
+      await waitFor(() => Promise.resolve(held.length === Math.min(2, left) || undefined));
+      release();
+    }
+    for (const { isError, content } of await Promise.all([...crowd, one])) expect([isError, content]).toEqual([false, expect.objectContaining({ text: 'read' })]);
+    expect(most).toBe(2);
+    expect(order.indexOf('/one')).toBeLessThan(4);
+  } finally {
+    slow.closeAllConnections();
+    await new Promise((resolve) => slow.close(resolve));
+    await crowded.close();
+  }
 });

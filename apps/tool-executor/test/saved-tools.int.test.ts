@@ -189,6 +189,18 @@ describe('a change of a saved tool', () => {
     expect(bare.tool).toMatchObject({ hidden: [] });
   });
 
+  test.each([
+    ['function', weather, 'auth', { auth: 'bearer' }],
+    ['mcp', mcp, 'defaults', { defaults: ['unit'] }],
+  ] as const)('of a tool of type %s is refused with credentials that it cannot have, and takes null for them', async (_, tool, kind, credentials) => {
+    const orgId = anOrg();
+    const { saved } = await store.save(tool(orgId));
+    const given = update(orgId, {}, { credentials: credentials as InternalUpdateTool['credentials'], sealed: sealed(orgId, { [kind]: CANARY }) });
+    await expect(store.update(saved.id, given)).rejects.toMatchObject({ code: 'invalid_request', details: { fields: { [kind]: expect.stringContaining(saved.tool.type) } } });
+    expect((await store.update(saved.id, update(orgId, {}, { credentials: { [kind]: null } }))).credentials).toEqual(saved.credentials);
+    expect(await openedOf(orgId, saved.id)).not.toHaveProperty(kind);
+  });
+
   test('of an MCP server changes its tools and its token', async () => {
     const orgId = anOrg();
     const { saved } = await store.save(mcp(orgId));

@@ -57,7 +57,7 @@ export async function postDelivery(egress: Egress, attempt: Attempt): Promise<At
     if (!(err instanceof EgressError) || err.code === 'aborted') throw err;
     return {
       status: null,
-      errorCode: err.code === 'invalid_url' || err.code === 'too_many_redirects' ? 'address_blocked' : err.code,
+      errorCode: err.code === 'invalid_url' || err.code === 'too_many_redirects' || err.code === 'redirect_refused' ? 'address_blocked' : err.code,
       errorMessage: err.message,
       durationMs: Math.round(performance.now() - startedAt),
       responseHeaders: {},

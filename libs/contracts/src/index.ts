@@ -6,7 +6,7 @@ export { RunOutcome, RunProgressed } from './events/run-progressed.ts';
 export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
 export { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
 export { UsageRecorded } from './events/usage-recorded.ts';
-export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, Scope, UpdateOrg } from './http/admin.ts';
+export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, RateLimits, Scope, UpdateOrg } from './http/admin.ts';
 export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
@@ -18,6 +18,8 @@ export {
   InternalCall,
   InternalCreateRun,
   InternalOutcome,
+  InternalReplay,
+  InternalReplayed,
   InternalRunCreated,
   InternalRunRequest,
   InternalToolResult,
@@ -62,5 +64,5 @@ export {
 } from './http/saved-tool.ts';
 export { FunctionTool, McpTool, PlatformTool, SealedFunctionTool, SealedMcpTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
 export { ToolBlock, ToolResponse } from './http/tool-response.ts';
-export { UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
+export { TokensWait, TokensWaitQuery, UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
 export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

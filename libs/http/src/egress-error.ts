@@ -8,9 +8,10 @@ export type EgressErrorCode =
   | 'address_blocked'
   | 'aborted'
   | 'invalid_url'
-  | 'too_many_redirects';
+  | 'too_many_redirects'
+  | 'redirect_refused';
 
-/** A failed outbound request. `message` names at most the host, so it may be shown to users; `cause` may not. */
+/** A failed outbound request. `message` names at most the host or origin, so it may be shown to users; `cause` may not. */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
   readonly code: EgressErrorCode;

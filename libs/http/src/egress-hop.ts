@@ -30,6 +30,11 @@ export function nextHop(hop: Hop, answer: { status: number; headers: Readonly<Re
   };
 }
 
+/** True if the redirect takes the body to another origin than the one it was meant for. */
+export function handsBodyOver(hop: Hop, next: Hop): boolean {
+  return next.body !== null && next.url.origin !== hop.url.origin;
+}
+
 /** Names and values in turn, as they are sent. */
 export function wireHeaders(hop: Hop): string[] {
   const flat = ['accept-encoding', 'identity'];

@@ -2,7 +2,7 @@ import { buildConnector, type Dispatcher, Pool } from 'undici';
 import { type AddressRanges, blocked, type CheckedAddress, isPermitted, parseHttpUrl, parseRanges } from './egress-address.ts';
 import { EgressError, toEgressError } from './egress-error.ts';
 import { decodeBody, type Exchange, exchange, NotConnected, type RawResponse } from './egress-exchange.ts';
-import { type Hop, nextHop, wireHeaders } from './egress-hop.ts';
+import { handsBodyOver, type Hop, nextHop, wireHeaders } from './egress-hop.ts';
 import { createResolver, type Lookup } from './egress-resolver.ts';
 import { openExchange, type StreamedResponse } from './egress-stream.ts';
 import { startWatch, type Watch } from './egress-watch.ts';
@@ -31,7 +31,7 @@ export interface EgressRequest {
   readonly timeoutMs: number;
   /** What is kept of the body, after decoding. */
   readonly responseBytesMax: number;
-  /** How many redirects are followed; at 0 (the default) a redirect is the answer. */
+  /** How many redirects are followed; at 0 (the default) a redirect is the answer. One that would take the body to another origin is refused. */
   readonly redirects?: number;
   readonly signal?: AbortSignal;
   /** Further CIDRs for this request, on top of the process's own. */
@@ -95,11 +95,15 @@ export function createEgress(options: EgressOptions): Egress {
     return found;
   }
 
-  async function send<T>(hop: Hop, ranges: AddressRanges, watch: Watch, isFirst: boolean, start: (pool: Pool, request: Dispatcher.DispatchOptions, onStart: () => void) => Exchange<T>): Promise<T> {
-    const host = hop.url.hostname;
+  async function permittedAddresses(host: string, ranges: AddressRanges, watch: Watch): Promise<CheckedAddress[]> {
     const known = resolver.resolve(host);
     const resolved = Array.isArray(known) ? known : await watch.until(known);
-    const addresses = resolved.filter((address) => isPermitted(address, ranges));
+    return resolved.filter((address) => isPermitted(address, ranges));
+  }
+
+  async function send<T>(hop: Hop, ranges: AddressRanges, watch: Watch, isFirst: boolean, start: (pool: Pool, request: Dispatcher.DispatchOptions, onStart: () => void) => Exchange<T>): Promise<T> {
+    const host = hop.url.hostname;
+    const addresses = await permittedAddresses(host, ranges, watch);
     const request: Dispatcher.DispatchOptions = {
       method: hop.method as Dispatcher.HttpMethod,
       path: hop.url.pathname + hop.url.search,
@@ -128,6 +132,13 @@ export function createEgress(options: EgressOptions): Egress {
     throw failure ?? blocked(host);
   }
 
+  /** Why a redirect that hands the body over is not followed: a private address is refused as such, whatever would be sent there. */
+  async function refusal(hop: Hop, next: Hop, ranges: AddressRanges, watch: Watch): Promise<EgressError> {
+    const addresses = await permittedAddresses(next.url.hostname, ranges, watch);
+    if (addresses.length === 0) return blocked(next.url.hostname);
+    return new EgressError('redirect_refused', `${hop.url.hostname} redirects to ${next.url.origin}, and a body is not sent on to another origin`);
+  }
+
   async function request(wanted: EgressRequest): Promise<EgressResponse> {
     const startedAt = performance.now();
     const ranges = rangesOf(wanted.allow);
@@ -139,6 +150,7 @@ export function createEgress(options: EgressOptions): Egress {
         const next = wanted.redirects ? nextHop(hop, raw) : null;
         if (next === null) return await finish(hop.url, raw, wanted.responseBytesMax, startedAt);
         if (followed >= (wanted.redirects ?? 0)) throw new EgressError('too_many_redirects', `${hop.url.hostname} redirects too often`);
+        if (handsBodyOver(hop, next)) throw await refusal(hop, next, ranges, watch);
         hop = next;
       }
     } finally {

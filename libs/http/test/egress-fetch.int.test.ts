@@ -67,6 +67,21 @@ describe('a fetch through the egress', () => {
     expect(await (await fetchWith({ allow: ['127.0.0.1/32'] }, [])(server.url)).text()).toBe('ok');
   });
 
+  test.each<[string, number, (answer: Response) => unknown]>([
+    ['is canceled before it was read', 200, (answer) => answer.body!.cancel()],
+    ['nobody reads', 200, () => undefined],
+    ['came with a redirect', 307, () => undefined],
+  ])('closes a body that %s', async (_, status, give) => {
+    const closed = Promise.withResolvers<void>();
+    const server = await serve((_req, res) => {
+      res.on('close', closed.resolve);
+      res.writeHead(status, { location: '/next' }).write('endless');
+    });
+    await give(await fetchWith({ unreadMs: status === 200 ? 50 : 60_000, timeoutMs: 60_000 })(server.url));
+    await closed.promise;
+    expect(server.seen).toHaveLength(1);
+  });
+
   test('unpacks a body that came packed, and gives one up that is too long, packed or not', async () => {
     const server = await serve((req, res) => void (req.url === '/plain' ? res.end('x'.repeat(20_000)) : res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('x'.repeat(20_000)))));
     const answer = await fetchWith()(server.url);

@@ -98,11 +98,11 @@ describe('what may be reached', () => {
 });
 
 describe('a redirect', () => {
-  test('to a private address is blocked', async () => {
+  test.each([302, 307])('to a private address is blocked as such (%i), whether it takes the body there or not', async (status) => {
     const inner = await serve(ok, { host: '127.0.0.2' });
-    const outer = await serve((_req, res) => void res.writeHead(302, { location: inner.url }).end());
+    const outer = await serve((_req, res) => void res.writeHead(status, { location: inner.url }).end());
     const egress = egressWith({ allow: ['127.0.0.1/32'] });
-    expect((await failure(egress.request(get(outer.url, { redirects: 3 })))).code).toBe('address_blocked');
+    expect((await failure(egress.request(get(outer.url, { method: 'POST', body: 'x', redirects: 3 })))).code).toBe('address_blocked');
     expect(inner.connections()).toBe(0);
   });
 
@@ -116,11 +116,18 @@ describe('a redirect', () => {
   test('takes no credentials to another origin, and keeps them on its own', async () => {
     const target = await serve(ok);
     const server = await serve((req, res) => void res.writeHead(307, { location: req.url === '/a' ? '/b' : `${target.url}/c` }).end());
-    const headers = { authorization: 'Bearer s', cookie: 'c', 'x-api-key': 'k', 'content-type': 'text/plain', traceparent: 't' };
-    await egressWith().request(get(`${server.url}/a`, { method: 'POST', body: 'kept', headers, redirects: 2 }));
-    expect(server.seen[1]).toMatchObject({ url: '/b', method: 'POST', body: 'kept', headers });
-    expect(target.seen[0]).toMatchObject({ method: 'POST', body: 'kept', headers: { 'content-type': 'text/plain', traceparent: 't' } });
+    const headers = { authorization: 'Bearer s', cookie: 'c', 'x-api-key': 'k', accept: 'text/plain', traceparent: 't' };
+    await egressWith().request(get(`${server.url}/a`, { headers, redirects: 2 }));
+    expect([server.seen[1], target.seen[0]]).toMatchObject([{ url: '/b', headers }, { url: '/c', headers: { accept: 'text/plain', traceparent: 't' } }]);
     for (const name of ['authorization', 'cookie', 'x-api-key']) expect(target.seen[0]?.headers).not.toHaveProperty(name);
+  });
+
+  test.each([307, 308])('%i keeps the body on its own origin, and hands it to no other', async (status) => {
+    const target = await serve(ok);
+    const server = await serve((req, res) => void res.writeHead(status, { location: req.url === '/a' ? '/b' : `${target.url}/c` }).end());
+    expect(await failure(egressWith().request(get(`${server.url}/a`, { method: 'POST', body: 'secret', redirects: 2 })))).toMatchObject({ code: 'redirect_refused', isUnsent: false, message: expect.stringContaining(target.url) });
+    expect(server.seen.map(({ url, body }) => [url, body])).toEqual([['/a', 'secret'], ['/b', 'secret']]);
+    expect(target.connections()).toBe(0);
   });
 
   test.each([301, 302, 303])('%i turns a POST into a GET without a body', async (status) => {

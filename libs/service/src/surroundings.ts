@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly readiness: ReadinessChecks;
   readonly shutdown: Shutdown;
   readonly databaseUrl: string;
+  /** Redis, where there is one: for what all replicas of a service count together. */
+  readonly redisUrl?: string;
   /** Connections this service may open. */
   readonly connectionsMax: number;
   /** The pool whose turns and calls this process does. */
@@ -64,6 +66,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     readiness,
     shutdown,
     databaseUrl: environment.DATABASE_URL,
+    redisUrl: environment.REDIS_URL,
     connectionsMax: CONNECTIONS_MAX,
     pool: environment.POOL,
     onePool: undefined,

@@ -4,23 +4,26 @@ import { AnswerEncoding } from './run.ts';
 
 const Cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a CIDR such as 10.20.0.0/16' });
 const PoolName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be lower-case letters, digits and -');
-const OrgLimits = z.object({ rpm: z.number().int().positive().optional(), tpm: z.number().int().positive().optional() });
+
+/** Requests that are more than reads, and tokens of model turns, in a minute; what is left out has no limit of its own. */
+export const RateLimits = z.object({ rpm: z.number().int().positive().optional(), tpm: z.number().int().positive().optional() });
+export type RateLimits = z.infer<typeof RateLimits>;
 
 /** Body of POST /admin/v1/orgs. */
 export const CreateOrg = z
-  .object({ name: z.string().min(1).max(200), pool: PoolName.default('shared'), limits: OrgLimits.default({}), egressAllow: z.array(Cidr).default([]) })
+  .object({ name: z.string().min(1).max(200), pool: PoolName.default('shared'), limits: RateLimits.default({}), egressAllow: z.array(Cidr).default([]) })
   .meta({ id: 'CreateOrg' });
 export type CreateOrg = z.infer<typeof CreateOrg>;
 
 /** Body of PATCH /admin/v1/orgs/{id}: what is given is replaced. */
 export const UpdateOrg = z
-  .object({ name: z.string().min(1).max(200).optional(), pool: PoolName.optional(), limits: OrgLimits.optional(), egressAllow: z.array(Cidr).optional() })
+  .object({ name: z.string().min(1).max(200).optional(), pool: PoolName.optional(), limits: RateLimits.optional(), egressAllow: z.array(Cidr).optional() })
   .meta({ id: 'UpdateOrg' });
 export type UpdateOrg = z.infer<typeof UpdateOrg>;
 
 /** An organisation. */
 export const Org = z
-  .object({ id: z.string(), name: z.string(), pool: z.string(), limits: OrgLimits, egressAllow: z.array(z.string()), createdAt: z.iso.datetime() })
+  .object({ id: z.string(), name: z.string(), pool: z.string(), limits: RateLimits, egressAllow: z.array(z.string()), createdAt: z.iso.datetime() })
   .meta({ id: 'Org' });
 export type Org = z.infer<typeof Org>;
 
@@ -36,6 +39,7 @@ export const CreateKey = z
     scopes: z.array(Scope).min(1).default([...ALL_SCOPES]),
     answerEncoding: AnswerEncoding.default('object'),
     expiresAt: z.iso.datetime({ offset: true }).optional(),
+    limits: RateLimits.default({}).describe('On top of those of the organisation.'),
     runLimits: RunLimits.default({}).describe('Bounds of each run of this key; they can only be lower than those of the engine.'),
   })
   .meta({ id: 'CreateKey' });
@@ -52,6 +56,7 @@ export const ApiKey = z
     answerEncoding: AnswerEncoding,
     createdAt: z.iso.datetime(),
     expiresAt: z.iso.datetime().optional(),
+    limits: RateLimits,
     runLimits: RunLimits,
     revokedAt: z.iso.datetime().optional(),
   })

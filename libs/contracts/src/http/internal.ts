@@ -28,6 +28,14 @@ export type InternalCreateRun = z.infer<typeof InternalCreateRun>;
 export const InternalRunCreated = z.object({ runId: z.string(), replayed: z.boolean() });
 export type InternalRunCreated = z.infer<typeof InternalRunCreated>;
 
+/** gateway → runs: is there a run that an idempotency key has made already? */
+export const InternalReplay = z.object({ orgId: z.string(), idempotency: InternalCreateRun.shape.idempotency.unwrap() });
+export type InternalReplay = z.infer<typeof InternalReplay>;
+
+/** runs → gateway: that run; null if the key is free. */
+export const InternalReplayed = z.object({ runId: z.string().nullable() });
+export type InternalReplayed = z.infer<typeof InternalReplayed>;
+
 /** Query of runs read on behalf of an organisation. `answerEncoding` changes this reply alone. */
 export const OrgScope = z.object({ orgId: z.string(), answerEncoding: AnswerEncoding.optional() });
 export type OrgScope = z.infer<typeof OrgScope>;

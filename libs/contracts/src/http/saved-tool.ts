@@ -16,7 +16,7 @@ export const SaveTool = z
   .meta({ id: 'SaveTool' });
 export type SaveTool = z.infer<typeof SaveTool>;
 
-/** Body of PATCH /v1/tools/{id}: what is given is replaced, null removes. What does not belong to the tool's type is ignored. */
+/** Body of PATCH /v1/tools/{id}: what is given is replaced, null removes. What does not belong to the tool's type is ignored, but for credentials, which are refused. */
 export const UpdateTool = z
   .object({
     name: ToolName.optional(),

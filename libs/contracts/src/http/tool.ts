@@ -38,7 +38,7 @@ export const PlatformTool = z
   .object({
     type: z.literal('platform'),
     id: z.string().max(128).describe('The id of a built-in tool, or the id or name of a saved one.'),
-    options: JsonObject.nullish().describe('For built-in tools: arguments that the model neither sees nor sets.'),
+    options: JsonObject.nullish().describe('For built-in tools: arguments that the model neither sees nor sets. A saved tool takes none.'),
   })
   .meta({ id: 'PlatformTool' });
 

@@ -18,6 +18,16 @@ const Totals = z.object({
 });
 export type UsageTotals = z.infer<typeof Totals>;
 
+const TokensPerMinute = z.coerce.number().int().positive().optional();
+
+/** gateway → billing: how long until an organisation, and a key of it, are below so many tokens in the last minute? */
+export const TokensWaitQuery = z.object({ orgId: z.string(), orgTokens: TokensPerMinute, apiKeyId: z.string(), keyTokens: TokensPerMinute });
+export type TokensWaitQuery = z.infer<typeof TokensWaitQuery>;
+
+/** billing → gateway: 0 for who is below, or has no limit. */
+export const TokensWait = z.object({ orgMs: z.number().int().nonnegative(), keyMs: z.number().int().nonnegative() });
+export type TokensWait = z.infer<typeof TokensWait>;
+
 /** Reply of GET /v1/usage. Only what is committed is counted; days are UTC. */
 export const UsageReport = z
   .object({ from: z.iso.datetime(), to: z.iso.datetime(), total: Totals, groups: z.array(Totals.extend({ key: z.string() })) })

@@ -17,3 +17,13 @@ test('a fair queue shows what comes next, and nothing when it is empty', () => {
   queue.add('a', 'first');
   expect([queue.peek(), queue.size, queue.take(), queue.size]).toEqual(['first', 1, 'first', 0]);
 });
+
+test('a fair queue gives back what stands anywhere in it, once, and keeps the turns of the others', () => {
+  const queue = new FairQueue<string>();
+  for (const item of ['a 1', 'a 2', 'b 1', 'c 1']) queue.add(item[0]!, item);
+  queue.remove('a', 'a 2');
+  queue.remove('b', 'b 1');
+  queue.remove('b', 'b 1');
+  queue.remove('a', 'c 1');
+  expect([queue.size, queue.take(), queue.take(), queue.take(), queue.size]).toEqual([2, 'a 1', 'c 1', undefined, 0]);
+});

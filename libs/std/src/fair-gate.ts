@@ -1,8 +1,9 @@
+import { FairQueue } from './fair-queue.ts';
+
 /** Lets so many in at a time; who waits goes in by turns of their owners, so that one owner's crowd delays nobody else for longer than a turn. */
 export class FairGate {
   #free: number;
-  /** Who waits, by owner; the owner whose turn is next stands first. */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #waiting = new FairQueue<() => void>();
 
   constructor(slots: number) {
     this.#free = slots;
@@ -16,32 +17,22 @@ export class FairGate {
       return Promise.resolve(() => this.#leave());
     }
     return new Promise((resolve, reject) => {
-      const line = this.#waiting.get(owner) ?? [];
       const go = (): void => {
         signal.removeEventListener('abort', giveUp);
         resolve(() => this.#leave());
       };
       const giveUp = (): void => {
-        line.splice(line.indexOf(go), 1);
-        if (line.length === 0) this.#waiting.delete(owner);
+        this.#waiting.remove(owner, go);
         reject(signal.reason as Error);
       };
-      this.#waiting.set(owner, line);
-      line.push(go);
+      this.#waiting.add(owner, go);
       signal.addEventListener('abort', giveUp, { once: true });
     });
   }
 
   #leave(): void {
-    const [first] = this.#waiting;
-    const next = first?.[1].shift();
-    if (!first || !next) {
-      this.#free += 1;
-      return;
-    }
-    const [owner, line] = first;
-    this.#waiting.delete(owner);
-    if (line.length > 0) this.#waiting.set(owner, line);
-    next();
+    const next = this.#waiting.take();
+    if (next) next();
+    else this.#free += 1;
   }
 }

@@ -14,6 +14,16 @@ export class FairQueue<T> {
     this.#size += 1;
   }
 
+  /** Takes out one item, wherever it stands in its lane; what is not there any more is left alone. */
+  remove(lane: string, item: T): void {
+    const items = this.#lanes.get(lane);
+    const at = items?.indexOf(item) ?? -1;
+    if (!items || at < 0) return;
+    items.splice(at, 1);
+    if (items.length === 0) this.#lanes.delete(lane);
+    this.#size -= 1;
+  }
+
   /** What `take` would return. */
   peek(): T | undefined {
     for (const [item] of this.#lanes.values()) return item;

@@ -1,0 +1,1 @@
+alter table gateway.api_keys add column limits json not null default '{}';
