@@ -1,4 +1,5 @@
 import { type Batch, type Bench, batch, perform, steadyBatch } from './bench.ts';
+import { chat } from './chat.ts';
 import { endedRuns } from './ended-runs.ts';
 import { type Figure, figure } from './figures.ts';
 import type { Shape } from './product.ts';
@@ -126,4 +127,4 @@ const start: Benchmark = {
 };
 
 /** In the order they are run: accepting leaves a backlog behind, and a start ends what was warm. */
-export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, accept, start];
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, chat, accept, start];
