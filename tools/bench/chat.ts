@@ -1,6 +1,7 @@
 import { api, type Api } from './api.ts';
 import type { Bench } from './bench.ts';
 import type { Benchmark } from './benchmarks.ts';
+import { cpuPer } from './cpu.ts';
 import { type Figure, figure } from './figures.ts';
 import { spread } from './stats.ts';
 
@@ -63,9 +64,19 @@ async function measure({ shape, product, model }: Bench): Promise<Figure[]> {
         figure(shape, `${what} p99`, here.p99, 'ms'),
       );
     }
+    const what = `chat, ${IN_FLIGHT} in flight`;
+    const before = product.cpu();
     const { rate, latencies } = await perSecond(through);
+    const used = cpuPer(before, product.cpu(), latencies.length);
     const { p50, p99 } = spread(latencies);
-    return [...figures, figure(shape, `chat, ${IN_FLIGHT} in flight`, rate, 'calls/s'), figure(shape, `chat, ${IN_FLIGHT} in flight, p50`, p50, 'ms'), figure(shape, `chat, ${IN_FLIGHT} in flight, p99`, p99, 'ms')];
+    figures.push(
+      figure(shape, what, rate, 'calls/s'),
+      figure(shape, `${what}, p50`, p50, 'ms'),
+      figure(shape, `${what}, p99`, p99, 'ms'),
+      figure(shape, 'CPU per chat call, product', used.productMs, 'ms'),
+      figure(shape, 'CPU per chat call, infrastructure', used.infrastructureMs, 'ms'),
+    );
+    return figures;
   } finally {
     await direct.close();
     await through.close();
