@@ -1,11 +1,10 @@
-import { type Batch, type Bench, batch, perform, steadyBatch } from './bench.ts';
+import { type Batch, type Bench, type Benchmark, batch, perform, steadyBatch } from './bench.ts';
 import { chat } from './chat.ts';
 import { endedRuns } from './ended-runs.ts';
 import { type Figure, figure } from './figures.ts';
 import type { Shape } from './product.ts';
 import { spread } from './stats.ts';
 
-export type Benchmark = { readonly name: string; readonly about: string; run(bench: Bench): Promise<Figure[]> };
 /** One that needs no product. */
 export type PureBenchmark = Omit<Benchmark, 'run'> & { run(shape: Shape): Promise<Figure[]> };
 

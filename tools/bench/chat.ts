@@ -1,6 +1,5 @@
 import { api, type Api } from './api.ts';
-import type { Bench } from './bench.ts';
-import type { Benchmark } from './benchmarks.ts';
+import type { Bench, Benchmark } from './bench.ts';
 import { cpuPer } from './cpu.ts';
 import { type Figure, figure } from './figures.ts';
 import { spread } from './stats.ts';

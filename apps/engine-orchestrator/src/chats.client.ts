@@ -48,9 +48,10 @@ export class Chats {
   #isRefusing = false;
   #onEmpty: () => void = () => undefined;
 
-  constructor(upstreams: Upstreams, usage: ChatUsageStore) {
+  /** `waitMs`: how long a call waits for a place at an upstream; 10 s by default. */
+  constructor(upstreams: Upstreams, usage: ChatUsageStore, waitMs?: number) {
     this.#upstreams = upstreams;
-    this.#attempts = new ChatAttempts(upstreams);
+    this.#attempts = new ChatAttempts(upstreams, waitMs);
     this.#usage = usage;
   }
 

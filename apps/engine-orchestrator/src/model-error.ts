@@ -130,14 +130,14 @@ export function answeredWith(answer: UpstreamAnswer): ModelError {
     return new ModelError('rejected', fact('upstream_rejected', ', a redirect; set UPSTREAM_BASE_URL to the final address'));
   }
   const hint = status === 404 ? '; check UPSTREAM_BASE_URL and the name of the model' : '';
-  return new ModelError('rejected', { ...fact('upstream_rejected', hint), said: { ...fieldsSaid(parseOr(answer.body)), message: text } });
+  return new ModelError('rejected', { ...fact('upstream_rejected', hint), said: { ...fieldsSaid(answer), message: text } });
 }
 
 /** The fields that tell programs what was wrong with a request. */
-function fieldsSaid(body: unknown): Omit<UpstreamSaid, 'message'> {
-  const { error } = (body ?? {}) as { error?: unknown };
+function fieldsSaid({ body, apiKey }: UpstreamAnswer): Omit<UpstreamSaid, 'message'> {
+  const { error } = (parseOr(body) ?? {}) as { error?: unknown };
   const fields = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
-  const known = ['code', 'type', 'param'].flatMap((name) => (typeof fields[name] === 'string' ? [[name, (fields[name] as string).slice(0, UPSTREAM_TEXT_MAX)]] : []));
+  const known = ['code', 'type', 'param'].flatMap((name) => (typeof fields[name] === 'string' ? [[name, upstreamText(JSON.stringify(fields[name]), apiKey)]] : []));
   return Object.fromEntries(known) as Omit<UpstreamSaid, 'message'>;
 }
 
