@@ -9,6 +9,7 @@ import { AdminController } from './admin.controller.ts';
 import { ADMIN_TOKEN } from './admin.guard.ts';
 import { ChatController } from './chat.controller.ts';
 import { ChatsClient } from './chats.client.ts';
+import { CompletionsController } from './completions.controller.ts';
 import type { GatewayEnvironment } from './config.ts';
 import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
 import { PrismaClient } from './generated/client.ts';
@@ -26,6 +27,7 @@ import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
 import { StreamSender } from './stream-sender.server.ts';
+import { TextCompletions } from './text-completions.client.ts';
 import { ToolsClient } from './tools.client.ts';
 import { ToolsController } from './tools.controller.ts';
 import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
@@ -55,13 +57,14 @@ export class AppModule {
     const streams = new RunStreams({ frames: new FramesClient(around.client('engine-orchestrator')), runs, hints: around.hints, log: around.log });
     const sender = new StreamSender(streams);
     around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
+    const chats = new ChatsClient(must(clients.get('engine-orchestrator'), 'engine-orchestrator'));
     const tools = new ToolsClient(around.client('tool-executor'));
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());
     const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
@@ -70,7 +73,8 @@ export class AppModule {
         { provide: StreamSender, useValue: sender },
         { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
         { provide: ToolsClient, useValue: tools },
-        { provide: ChatsClient, useValue: new ChatsClient(around.client('engine-orchestrator')) },
+        { provide: ChatsClient, useValue: chats },
+        { provide: TextCompletions, useValue: new TextCompletions(chats) },
         { provide: RateLimiter, useValue: limiter },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },

@@ -23,7 +23,7 @@ export async function* withHeartbeats(pieces: AsyncIterable<string>, everyMs: nu
 function silent(ms: number): { over: Promise<undefined>; stop: () => void } {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
+    timer = setTimeout(resolve, ms, undefined).unref();
   });
   return { over, stop: () => clearTimeout(timer) };
 }
