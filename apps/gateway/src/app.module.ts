@@ -23,6 +23,7 @@ import { RequestCounter } from './request-counter.client.ts';
 import { RunIntake } from './run-intake.client.ts';
 import { RunStreams } from './run-streams.client.ts';
 import { RunStreamsController } from './run-streams.controller.ts';
+import { RunWaits } from './run-waits.client.ts';
 import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
@@ -62,6 +63,9 @@ export class AppModule {
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());
     const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
+    const waits = new RunWaits(runs, around.hints);
+    around.shutdown.add('refuse', 'waits', () => waits.refuse());
+    around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
       controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
@@ -71,6 +75,7 @@ export class AppModule {
         { provide: RunsClient, useValue: runs },
         { provide: RunStreams, useValue: streams },
         { provide: StreamSender, useValue: sender },
+        { provide: RunWaits, useValue: waits },
         { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: chats },

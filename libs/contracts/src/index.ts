@@ -17,10 +17,12 @@ export {
   FinishedPage,
   InternalCall,
   InternalCreateRun,
+  InternalDurations,
   InternalOutcome,
   InternalReplay,
   InternalReplayed,
   InternalRunCreated,
+  InternalRunIds,
   InternalRunRequest,
   InternalToolResult,
   OrgScope,
@@ -32,6 +34,7 @@ export { aliasesOf, PLATFORM_TOOL_SPECS, PLATFORM_TOOLS, platformParameters, typ
 export {
   AnswerEncoding,
   CreateRun,
+  isTerminal,
   ListRuns,
   RunAccepted,
   RunError,
@@ -43,6 +46,7 @@ export {
   RunView,
   StepUsage,
   Task,
+  WaitRun,
 } from './http/run.ts';
 export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery, StreamQuery } from './http/run-frame.ts';
 export {
