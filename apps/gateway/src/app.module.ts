@@ -7,6 +7,7 @@ import type { Parts, Surroundings } from '@nightshift/service';
 import { must } from '@nightshift/std';
 import { AdminController } from './admin.controller.ts';
 import { ADMIN_TOKEN } from './admin.guard.ts';
+import { AgentChats } from './agent-chats.client.ts';
 import { ChatController } from './chat.controller.ts';
 import { ChatsClient } from './chats.client.ts';
 import { CompletionsController } from './completions.controller.ts';
@@ -20,6 +21,7 @@ import { checkNeighbour } from './neighbours.client.ts';
 import { OrgStore } from './org.store.ts';
 import { RateLimiter } from './rate-limiter.client.ts';
 import { RequestCounter } from './request-counter.client.ts';
+import { RequestsController } from './requests.controller.ts';
 import { RunIntake } from './run-intake.client.ts';
 import { RunStreams } from './run-streams.client.ts';
 import { RunStreamsController } from './run-streams.controller.ts';
@@ -63,12 +65,13 @@ export class AppModule {
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());
     const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
+    const intake = new RunIntake(runs, tools, settings);
     const waits = new RunWaits(runs, around.hints);
     around.shutdown.add('refuse', 'waits', () => waits.refuse());
     around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
@@ -76,7 +79,8 @@ export class AppModule {
         { provide: RunStreams, useValue: streams },
         { provide: StreamSender, useValue: sender },
         { provide: RunWaits, useValue: waits },
-        { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
+        { provide: RunIntake, useValue: intake },
+        { provide: AgentChats, useValue: new AgentChats(intake, waits, runs, settings) },
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: chats },
         { provide: TextCompletions, useValue: new TextCompletions(chats) },

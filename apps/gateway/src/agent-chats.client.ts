@@ -1,0 +1,84 @@
+import { AgentChat, AppError, type ChatCompletion, CreateRun, type Engine, findEngine, type RequestAccepted } from '@nightshift/contracts';
+import { type AppRequest, invalidRequest, leaving } from '@nightshift/http';
+import type { FastifyReply } from 'fastify';
+import { completionOf, failureOf, inChatTerms, runOf } from './agent-chat.ts';
+import type { Caller } from './api-key.ts';
+import { modelNotFound } from './chat.ts';
+import type { RunIntake } from './run-intake.client.ts';
+import type { RunWaits } from './run-waits.client.ts';
+import type { RunsClient } from './runs.client.ts';
+import type { Settings } from './settings.ts';
+
+/** A chat request to an engine, with who asks and where the answer goes. */
+export interface AgentCall {
+  readonly body: unknown;
+  readonly caller: Caller;
+  readonly request: AppRequest;
+  readonly reply: FastifyReply;
+}
+
+const ESTIMATE_MS = 60_000;
+
+/** Chat requests to engines of the catalogue: each is a run. */
+export class AgentChats {
+  readonly #intake: RunIntake;
+  readonly #waits: RunWaits;
+  readonly #runs: RunsClient;
+  readonly #settings: Settings;
+
+  constructor(intake: RunIntake, waits: RunWaits, runs: RunsClient, settings: Settings) {
+    this.#intake = intake;
+    this.#waits = waits;
+    this.#runs = runs;
+    this.#settings = settings;
+  }
+
+  /** The completion, when the run has ended. The run goes on when the client does not wait for it. */
+  async complete(call: AgentCall): Promise<ChatCompletion> {
+    const { chat } = this.#read(call.body);
+    if (chat.stream) throw new AppError('invalid_request', { message: 'stream: engines do not stream here' });
+    const runId = await this.#take(chat, call, '/v1/chat/completions');
+    const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone: leaving(call.reply) });
+    if (run.status !== 'succeeded') throw failureOf(run);
+    return completionOf(run);
+  }
+
+  /** Has the run created, and says where its end can be seen. */
+  async submit(call: AgentCall, route: string): Promise<RequestAccepted> {
+    const { chat, engine } = this.#read(call.body);
+    const [requestId, estimateMs] = await Promise.all([this.#take(chat, call, route), this.#estimateMs(chat.model, engine)]);
+    return { requestId, request_id: requestId, jobId: requestId, status: 'pending', estimatedCompletionTime: new Date(Date.now() + estimateMs).toISOString() };
+  }
+
+  #read(body: unknown): { chat: AgentChat; engine: Engine } {
+    const parsed = AgentChat.safeParse(body);
+    if (!parsed.success) throw invalidRequest(parsed.error.issues);
+    const engine = findEngine(this.#settings.engines, parsed.data.model);
+    if (!engine) throw modelNotFound(parsed.data.model);
+    return { chat: parsed.data, engine };
+  }
+
+  async #take(chat: AgentChat, { caller, request, reply }: AgentCall, route: string): Promise<string> {
+    try {
+      const run = CreateRun.safeParse(runOf(chat));
+      if (!run.success) throw invalidRequest(run.error.issues);
+      const { runId, replayed } = await this.#intake.take(run.data, caller, request, route);
+      reply.header('x-run-id', runId);
+      if (replayed) reply.header('idempotency-replayed', 'true');
+      return runId;
+    } catch (err) {
+      throw inChatTerms(err);
+    }
+  }
+
+  /** An estimate is nothing to fail for. */
+  async #estimateMs(model: string, { id, aliases }: Engine): Promise<number> {
+    try {
+      const medians = await this.#runs.durations();
+      return [model, id, ...aliases].map((name) => medians[name]).find((ms) => ms !== undefined) ?? ESTIMATE_MS;
+    } catch (err) {
+      if (err instanceof AppError) return ESTIMATE_MS;
+      throw err;
+    }
+  }
+}
