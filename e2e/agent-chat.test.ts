@@ -113,4 +113,53 @@ describe.each(shapes)('npm openai with an engine in %s', (shape) => {
     expect(refused).toBeInstanceOf(OpenAI.NotFoundError);
     expect(refused.code).toBe('model_not_found');
   });
+
+  describe('that streams', () => {
+    const open = (script: Script, more: object = {}, options: object = {}) => client().chat.completions.create({ model: 'tim-large', messages: [user(script)], stream: true, ...more }, options).withResponse();
+
+    test('gets the run’s document as its deltas, to the last character, and the usage on demand', async () => {
+      const answer = 'caf\u00e9 \u2028 \u{1f600} done';
+      const weather = functionTool('weather', `${on.endpoint.url}/tool/weather/${randomUUID()}`);
+      const { data, response } = await open({ tools: 1, answer }, { tools: [weather], stream_options: { include_usage: true } });
+      const chunks: OpenAI.ChatCompletionChunk[] = [];
+      for await (const chunk of data) chunks.push(chunk);
+      const runId = response.headers.get('x-run-id') ?? '';
+      const { body } = await on.api.get(runId);
+      expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+      expect(chunks[0]).toMatchObject({ id: `chatcmpl-${runId}`, object: 'chat.completion.chunk', model: 'tim-large', choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }] });
+      const document = JSON.parse(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')) as Document;
+      expect(document).toEqual(body.result);
+      expect(document.answer).toBe(answer);
+      expect(chunks.map(({ choices }) => choices[0]?.finish_reason).filter((reason) => typeof reason === 'string')).toEqual(['stop']);
+      expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: body.usage?.inputTokens, completion_tokens: body.usage?.outputTokens } });
+    });
+
+    test('gets an error that ends the stream when the run fails, and makes no other run', async () => {
+      const api = await on.newTenant();
+      const { data, response } = await client(api.key).chat.completions.create({ model: 'tim', messages: [user({ fail: '400x99' })], stream: true }).withResponse();
+      const error = await (async () => { for await (const chunk of data) expect(chunk.choices[0]?.finish_reason).not.toBe('stop'); })().then(() => undefined, (err: unknown) => err);
+      expect(error).toBeInstanceOf(OpenAI.APIError);
+      expect(error).toMatchObject({ code: 'upstream_rejected', message: expect.stringContaining('as the script says') });
+      expect((await api.list()).body.runs.map(({ runId }) => runId)).toEqual([response.headers.get('x-run-id')]);
+    });
+
+    test('may go away: its run goes on, and can be streamed again under the same idempotency key', async () => {
+      const script = { delay: 500, answer: 'Still here.', run: randomUUID() };
+      const options = { headers: { 'Idempotency-Key': randomUUID() } };
+      const { data, response } = await open(script, {}, options);
+      for await (const chunk of data) if (chunk.choices[0]?.delta.role) break;
+      const runId = response.headers.get('x-run-id') ?? '';
+      const again = await open(script, {}, options);
+      expect([again.response.headers.get('x-run-id'), again.response.headers.get('idempotency-replayed')]).toEqual([runId, 'true']);
+      let text = '';
+      for await (const chunk of again.data) text += chunk.choices[0]?.delta.content ?? '';
+      expect(JSON.parse(text)).toMatchObject({ answer: 'Still here.' });
+      expect(await on.settled(runId)).toMatchObject({ status: 'succeeded' });
+    });
+
+    test('is refused before the stream begins, as without one', async () => {
+      const refused = await failure({}, { stream: true, tool_choice: 'required' });
+      expect([refused.status, refused.code]).toEqual([400, 'invalid_request']);
+    });
+  });
 });

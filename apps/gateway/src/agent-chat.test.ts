@@ -100,7 +100,7 @@ describe('a run as a completion', () => {
 
 test.each([
   ['failed', { code: 'turn_limit', message: 'Too many turns.' }, 500, 'turn_limit', 'Too many turns.'],
-  ['timed_out', { code: 'queue_timeout', message: 'Too late.' }, 504, 'timeout', 'Too late.'],
+  ['timed_out', { code: 'queue_timeout', message: 'Too late.' }, 504, 'queue_timeout', 'Too late.'],
   ['canceled', undefined, 409, 'canceled', 'The run was canceled.'],
   ['running', undefined, 503, 'service_unavailable', expect.stringContaining('run_1')],
 ] as const)('a run that is %s is an error that no client repeats by itself', (status, error, httpStatus, code, message) => {

@@ -39,14 +39,14 @@ export function completionOf({ runId, engine, createdAt, result, usage }: RunVie
 /** The error that stands for a run that has not succeeded. Clients must not repeat the request by themselves: that would be another run. */
 export function failureOf({ runId, status, error }: RunView): AppError {
   const headers = { 'x-should-retry': 'false' };
-  const { message, code: wireCode } = error ?? {};
+  const why = error && { message: error.message, wireCode: error.code };
   switch (status) {
     case 'canceled':
       return new AppError('canceled', { headers });
     case 'timed_out':
-      return new AppError('timeout', { headers, message });
+      return new AppError('timeout', { headers, ...why });
     case 'failed':
-      return new AppError('run_failed', { headers, message, ...(wireCode !== undefined && { wireCode }) });
+      return new AppError('run_failed', { headers, ...why });
     default:
       return new AppError('service_unavailable', { headers, message: `The server is stopping. The run goes on: GET /v1/runs/${runId} shows it.` });
   }

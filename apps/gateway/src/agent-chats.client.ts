@@ -1,6 +1,7 @@
 import { AgentChat, AppError, type ChatCompletion, CreateRun, type Engine, findEngine, type RequestAccepted } from '@nightshift/contracts';
 import { type AppRequest, invalidRequest, leaving } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
+import { renderChat, renderChatNotice } from './agent-chat-wire.ts';
 import { completionOf, failureOf, inChatTerms, runOf } from './agent-chat.ts';
 import type { Caller } from './api-key.ts';
 import { modelNotFound } from './chat.ts';
@@ -8,6 +9,7 @@ import type { RunIntake } from './run-intake.client.ts';
 import type { RunWaits } from './run-waits.client.ts';
 import type { RunsClient } from './runs.client.ts';
 import type { Settings } from './settings.ts';
+import type { StreamSender } from './stream-sender.server.ts';
 
 /** A chat request to an engine, with who asks and where the answer goes. */
 export interface AgentCall {
@@ -17,6 +19,7 @@ export interface AgentCall {
   readonly reply: FastifyReply;
 }
 
+const ROUTE = '/v1/chat/completions';
 const ESTIMATE_MS = 60_000;
 
 /** Chat requests to engines of the catalogue: each is a run. */
@@ -24,27 +27,43 @@ export class AgentChats {
   readonly #intake: RunIntake;
   readonly #waits: RunWaits;
   readonly #runs: RunsClient;
+  readonly #sender: StreamSender;
   readonly #settings: Settings;
 
-  constructor(intake: RunIntake, waits: RunWaits, runs: RunsClient, settings: Settings) {
+  constructor({ intake, waits, runs, sender, settings }: { intake: RunIntake; waits: RunWaits; runs: RunsClient; sender: StreamSender; settings: Settings }) {
     this.#intake = intake;
     this.#waits = waits;
     this.#runs = runs;
+    this.#sender = sender;
     this.#settings = settings;
   }
 
-  /** The completion, when the run has ended. The run goes on when the client does not wait for it. */
-  async complete(call: AgentCall): Promise<ChatCompletion> {
+  /** The completion, when the run has ended; undefined when the client has gone before that. The run goes on without it. */
+  async complete(call: AgentCall): Promise<ChatCompletion | undefined> {
+    const gone = leaving(call.reply);
     const { chat } = this.#read(call.body);
-    if (chat.stream) throw new AppError('invalid_request', { message: 'stream: engines do not stream here' });
-    const runId = await this.#take(chat, call, '/v1/chat/completions');
-    const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone: leaving(call.reply) });
-    if (run.status !== 'succeeded') throw failureOf(run);
-    return completionOf(run);
+    const runId = await this.#take(chat, call, ROUTE);
+    const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone });
+    if (run.status === 'succeeded') return completionOf(run);
+    if (gone.aborted) return undefined;
+    throw failureOf(run);
+  }
+
+  /** The completion in chunks, as the run goes on. */
+  async stream(call: AgentCall): Promise<void> {
+    const { caller, request, reply } = call;
+    const { chat } = this.#read(call.body);
+    const run = await this.#runs.get(await this.#take(chat, call, ROUTE), caller.orgId, undefined);
+    const includesUsage = chat.stream_options?.include_usage === true;
+    await this.#sender.send(reply, run, 0, {
+      atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${run.runId}/stream shows it.`),
+      headers: { 'x-request-id': request.id },
+      render: (frame) => renderChat(frame, run, includesUsage),
+    });
   }
 
   /** Has the run created, and says where its end can be seen. */
-  async submit(call: AgentCall, route: string): Promise<RequestAccepted> {
+  async submit(call: AgentCall, route: string = ROUTE): Promise<RequestAccepted> {
     const { chat, engine } = this.#read(call.body);
     const [requestId, estimateMs] = await Promise.all([this.#take(chat, call, route), this.#estimateMs(chat.model, engine)]);
     return { requestId, request_id: requestId, jobId: requestId, status: 'pending', estimatedCompletionTime: new Date(Date.now() + estimateMs).toISOString() };

@@ -80,7 +80,7 @@ export class AppModule {
         { provide: StreamSender, useValue: sender },
         { provide: RunWaits, useValue: waits },
         { provide: RunIntake, useValue: intake },
-        { provide: AgentChats, useValue: new AgentChats(intake, waits, runs, settings) },
+        { provide: AgentChats, useValue: new AgentChats({ intake, waits, runs, sender, settings }) },
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: chats },
         { provide: TextCompletions, useValue: new TextCompletions(chats) },
