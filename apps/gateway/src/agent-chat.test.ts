@@ -103,7 +103,7 @@ test.each([
   ['timed_out', { code: 'queue_timeout', message: 'Too late.' }, 504, 'queue_timeout', 'Too late.'],
   ['canceled', undefined, 409, 'canceled', 'The run was canceled.'],
   ['running', undefined, 503, 'service_unavailable', expect.stringContaining('run_1')],
-] as const)('a run that is %s is an error that no client repeats by itself', (status, error, httpStatus, code, message) => {
+] as const)('a run that is %s is an error with its own code', (status, error, httpStatus, code, message) => {
   const failure = failureOf({ ...view, status, ...(error && { error }) });
-  expect([failure.status, failure.wireCode, failure.message, failure.headers]).toEqual([httpStatus, code, message, { 'x-should-retry': 'false' }]);
+  expect([failure.status, failure.wireCode, failure.message]).toEqual([httpStatus, code, message]);
 });

@@ -36,19 +36,18 @@ export function completionOf({ runId, engine, createdAt, result, usage }: RunVie
   };
 }
 
-/** The error that stands for a run that has not succeeded. Clients must not repeat the request by themselves: that would be another run. */
+/** The error that stands for a run that has not succeeded. */
 export function failureOf({ runId, status, error }: RunView): AppError {
-  const headers = { 'x-should-retry': 'false' };
   const why = error && { message: error.message, wireCode: error.code };
   switch (status) {
     case 'canceled':
-      return new AppError('canceled', { headers });
+      return new AppError('canceled');
     case 'timed_out':
-      return new AppError('timeout', { headers, ...why });
+      return new AppError('timeout', why);
     case 'failed':
-      return new AppError('run_failed', { headers, ...why });
+      return new AppError('run_failed', why);
     default:
-      return new AppError('service_unavailable', { headers, message: `The server is stopping. The run goes on: GET /v1/runs/${runId} shows it.` });
+      return new AppError('service_unavailable', { message: `The server is stopping. The run goes on: GET /v1/runs/${runId} shows it.` });
   }
 }
 

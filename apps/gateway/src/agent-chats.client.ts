@@ -43,20 +43,23 @@ export class AgentChats {
     const gone = leaving(call.reply);
     const { chat } = this.#read(call.body);
     const runId = await this.#take(chat, call, ROUTE);
-    const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone });
-    if (run.status === 'succeeded') return completionOf(run);
-    if (gone.aborted) return undefined;
-    throw failureOf(run);
+    return onlyOnce(call.reply, async () => {
+      const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone });
+      if (run.status === 'succeeded') return completionOf(run);
+      if (gone.aborted) return undefined;
+      throw failureOf(run);
+    });
   }
 
   /** The completion in chunks, as the run goes on. */
   async stream(call: AgentCall): Promise<void> {
     const { caller, request, reply } = call;
     const { chat } = this.#read(call.body);
-    const run = await this.#runs.get(await this.#take(chat, call, ROUTE), caller.orgId, undefined);
+    const runId = await this.#take(chat, call, ROUTE);
+    const run = await onlyOnce(reply, () => this.#runs.get(runId, caller.orgId, undefined));
     const includesUsage = chat.stream_options?.include_usage === true;
     await this.#sender.send(reply, run, 0, {
-      atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${run.runId}/stream shows it.`),
+      atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${runId}/stream shows it.`),
       headers: { 'x-request-id': request.id },
       render: (frame) => renderChat(frame, run, includesUsage),
     });
@@ -99,5 +102,15 @@ export class AgentChats {
       if (err instanceof AppError) return ESTIMATE_MS;
       throw err;
     }
+  }
+}
+
+/** What comes after a run was created: clients must not repeat a request that fails there by themselves, since that would be another run. */
+async function onlyOnce<T>(reply: FastifyReply, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    reply.header('x-should-retry', 'false');
+    throw err;
   }
 }
