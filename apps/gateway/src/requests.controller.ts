@@ -6,7 +6,7 @@ import type { FastifyReply } from 'fastify';
 import { AgentChats } from './agent-chats.client.ts';
 import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
-import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
+import { AuthGuard, CallerOf, Needs, Unlimited } from './auth.guard.ts';
 import { requestOf, requestsOf } from './request-view.ts';
 import { RunsClient } from './runs.client.ts';
 
@@ -45,6 +45,7 @@ export class RequestsController {
 
   @Post('requests/:requestId/cancel')
   @Needs('runs:write')
+  @Unlimited()
   @Answers(200, RequestView)
   async cancel(@Param('requestId') requestId: string, @CallerOf() { orgId }: Caller): Promise<RequestView> {
     return requestOf(await this.runs.cancel(requestId, orgId, 'object'));
