@@ -1,4 +1,5 @@
 import type { ChatMessage, ChatPart, ContentBlock } from '@nightshift/contracts';
+import { assertNever } from '@nightshift/std';
 
 /** What a conversation asks an agent to do. */
 export interface Task {
@@ -51,6 +52,8 @@ function transcriptOf(turns: readonly Turn[]): { lines: string[]; images: Conten
         return JSON.stringify({ role: turn.role, content: answerOf(textOf(turn.content)), ...(turn.tool_calls?.length && { tool_calls: turn.tool_calls.map((call) => call.function) }) });
       case 'tool':
         return JSON.stringify({ role: turn.role, name: tools.get(turn.tool_call_id), content });
+      default:
+        return assertNever(turn);
     }
   });
   return { lines, images };
