@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CpuTimes, cpuPer } from './cpu.ts';
 import { type EndedRun, endedRuns } from './ended-runs.ts';
+import type { Figure } from './figures.ts';
 import type { Job, JobReport, Pace } from './load-job.ts';
 import { type Helper, stopProcess } from './process.ts';
 import type { Product, Shape } from './product.ts';
@@ -16,6 +17,8 @@ export type Bench = {
   readonly endpoint: Helper;
   readonly load: ChildProcess;
 };
+
+export type Benchmark = { readonly name: string; readonly about: string; run(bench: Bench): Promise<Figure[]> };
 
 export type RunShape = { readonly tools: number; readonly callbackUrl?: string };
 

@@ -1,10 +1,10 @@
-import { type Batch, type Bench, batch, perform, steadyBatch } from './bench.ts';
+import { type Batch, type Bench, type Benchmark, batch, perform, steadyBatch } from './bench.ts';
+import { chat } from './chat.ts';
 import { endedRuns } from './ended-runs.ts';
 import { type Figure, figure } from './figures.ts';
 import type { Shape } from './product.ts';
 import { spread } from './stats.ts';
 
-export type Benchmark = { readonly name: string; readonly about: string; run(bench: Bench): Promise<Figure[]> };
 /** One that needs no product. */
 export type PureBenchmark = Omit<Benchmark, 'run'> & { run(shape: Shape): Promise<Figure[]> };
 
@@ -126,4 +126,4 @@ const start: Benchmark = {
 };
 
 /** In the order they are run: accepting leaves a backlog behind, and a start ends what was warm. */
-export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, accept, start];
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, chat, accept, start];

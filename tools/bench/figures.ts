@@ -19,6 +19,8 @@ const bounds: Record<Shape, Record<string, Bound>> = {
   standalone: {
     'accept p99 at 1,000/s': atMost(50, 20),
     'accept maximum': atLeast(1_200, 3_000),
+    'chat overhead, median': atMost(1.2, 0.8),
+    'chat, 32 in flight': atLeast(1_500, 2_000),
     'first model request p50': atMost(6, 3),
     'overhead, 0 tools, 1 in flight, p50': atMost(12, 4),
     'runs, 0 tools, 64 in flight': atLeast(400, 900),

@@ -9,12 +9,14 @@ const NAME_CHARS_MAX = 128;
 
 /** A request as the AI SDK's language models take it. */
 export function callOptionsOf(request: ModelRequest): LanguageModelV4CallOptions {
-  const { tools, toolChoice, responseFormat, temperature } = request;
+  const { tools, toolChoice, responseFormat, temperature, topP, stop } = request;
   const maxOutputTokens = request.maxTokens ?? request.outputTokens;
   return {
     prompt: promptOf(request),
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
     ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { topP }),
+    ...(stop !== undefined && { stopSequences: [...stop] }),
     ...(tools.length > 0 && { tools: tools.map(toolOf) }),
     ...(tools.length > 0 && toolChoice !== undefined && { toolChoice: typeof toolChoice === 'string' ? { type: toolChoice } : { type: 'tool', toolName: toolChoice.name } }),
     ...(responseFormat?.type === 'json_schema' && { responseFormat: { type: 'json', name: responseFormat.json_schema.name, schema: responseFormat.json_schema.schema } }),

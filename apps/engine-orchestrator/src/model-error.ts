@@ -15,7 +15,16 @@ interface ModelErrorFacts {
   readonly message: string;
   readonly status?: number | null;
   readonly retryAfterMs?: number | null;
+  readonly said?: UpstreamSaid;
   readonly cause?: unknown;
+}
+
+/** An upstream's own words about a request that it refused, free of secrets. */
+export interface UpstreamSaid {
+  readonly message: string;
+  readonly code?: string;
+  readonly type?: string;
+  readonly param?: string;
 }
 
 /** Why a model request has no reply. `rate_limited` and `unavailable` are worth another try; the other kinds are final. */
@@ -27,6 +36,8 @@ export class ModelError extends Error {
   readonly status: number | null;
   /** How long the upstream asked to wait, in milliseconds, or null when it did not say. */
   readonly retryAfterMs: number | null;
+  /** What it said, where it refused the request. */
+  readonly said: UpstreamSaid | undefined;
 
   constructor(kind: ModelErrorKind, facts: ModelErrorFacts) {
     super(facts.message, { cause: facts.cause });
@@ -34,6 +45,7 @@ export class ModelError extends Error {
     this.code = facts.code;
     this.status = facts.status ?? null;
     this.retryAfterMs = facts.retryAfterMs ?? null;
+    this.said = facts.said;
   }
 
   get isRetryable(): boolean {
@@ -118,7 +130,15 @@ export function answeredWith(answer: UpstreamAnswer): ModelError {
     return new ModelError('rejected', fact('upstream_rejected', ', a redirect; set UPSTREAM_BASE_URL to the final address'));
   }
   const hint = status === 404 ? '; check UPSTREAM_BASE_URL and the name of the model' : '';
-  return new ModelError('rejected', fact('upstream_rejected', hint));
+  return new ModelError('rejected', { ...fact('upstream_rejected', hint), said: { ...fieldsSaid(answer), message: text } });
+}
+
+/** The fields that tell programs what was wrong with a request. */
+function fieldsSaid({ body, apiKey }: UpstreamAnswer): Omit<UpstreamSaid, 'message'> {
+  const { error } = (parseOr(body) ?? {}) as { error?: unknown };
+  const fields = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
+  const known = ['code', 'type', 'param'].flatMap((name) => (typeof fields[name] === 'string' ? [[name, upstreamText(JSON.stringify(fields[name]), apiKey)]] : []));
+  return Object.fromEntries(known) as Omit<UpstreamSaid, 'message'>;
 }
 
 /** The error an upstream reports in the middle of a stream, or in the body of a 200. */

@@ -42,6 +42,9 @@ export interface ModelRequest {
   /** The same for upstreams that have to be told one, when `maxTokens` is not given. */
   readonly outputTokens?: number;
   readonly temperature?: number;
+  readonly topP?: number;
+  /** Texts that end the reply. */
+  readonly stop?: readonly string[];
   /** `name`: this tool has to be called. */
   readonly toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string };
   readonly reasoningEffort?: ReasoningEffort;
@@ -118,6 +121,8 @@ export function chatRequestBody(request: ModelRequest): string {
     tool_choice: hasTools ? (typeof request.toolChoice === 'object' ? { type: 'function', function: request.toolChoice } : request.toolChoice) : undefined,
     max_tokens: request.maxTokens,
     temperature: request.temperature,
+    top_p: request.topP,
+    stop: request.stop,
     reasoning_effort: request.reasoningEffort,
     response_format: request.responseFormat,
   });

@@ -162,13 +162,18 @@ export const JOURNAL = statement(
   `select run_id as "runId", step, call_id as "callId", kind, body from engine.journal where run_id = any($1::text[]) order by run_id, step, kind desc, call_id`,
 );
 
-/** Turns after a position, oldest first, as usage: for a consumer that may have missed their announcement. */
+/** Turns and plain calls after a position, oldest first, as usage: for a consumer that may have missed their announcement. */
 export const USAGE_SINCE = statement(
   'engine.usage_since',
-  `select j.run_id as "runId", j.step, s.org_id as "orgId", s.api_key_id as "apiKeyId", s.engine, j.body, j.created_at as "recordedAt", j.created_at::text as at
-   from engine.journal j join engine.sessions s on s.run_id = j.run_id
-   where j.kind = 'turn' and (j.created_at, j.run_id, j.step) > ($1::timestamptz, $2::text, $3::int)
-   order by j.created_at, j.run_id, j.step limit $4`,
+  `select "runId", step, "orgId", "apiKeyId", engine, body, "recordedAt", "recordedAt"::text as at from (
+     (select j.run_id as "runId", j.step, s.org_id as "orgId", s.api_key_id as "apiKeyId", s.engine, j.body, j.created_at as "recordedAt"
+      from engine.journal j join engine.sessions s on s.run_id = j.run_id
+      where j.kind = 'turn' and (j.created_at, j.run_id, j.step) > ($1::timestamptz, $2::text, $3::int)
+      order by j.created_at, j.run_id, j.step limit $4)
+     union all
+     (select call_id, 0, org_id, api_key_id, engine, body, created_at
+      from engine.plain_calls where (created_at, call_id) > ($1::timestamptz, $2::text) order by created_at, call_id limit $4)
+   ) used order by "recordedAt", "runId", step limit $4`,
 );
 
 /** Deletes up to $2 sessions that ended more than $1 days ago, with their journals and frames. */

@@ -1,12 +1,14 @@
-import { type Engine, findEngine } from '@nightshift/contracts';
+import { type Engine, findEngine, type PlainModel, plainModelOf } from '@nightshift/contracts';
 import { metrics, withSpan } from '@nightshift/runtime';
 import { must } from '@nightshift/std';
 import { createAnthropicClient } from './anthropic.client.ts';
 import type { Verdict } from './breaker.ts';
 import { type Catalogue, type Target, targetsOf, type UpstreamSettings } from './catalogue.ts';
+import { type ChatUpstream, createChatClient } from './chat.client.ts';
 import { ModelError } from './model-error.ts';
 import { createModelClient, type ModelClient } from './model.client.ts';
 import type { ModelDelta, ModelReply, ModelRequest } from './model.ts';
+import { createTranslatedChat } from './translated-chat.client.ts';
 import { Gate, type NoPlace, type Place, type Waiter } from './upstream.gate.ts';
 import { settled } from './usage.tokenizer.ts';
 
@@ -37,9 +39,10 @@ export interface Waiting {
   readonly enter: () => void;
 }
 
-/** One upstream with its client. */
-interface Upstream {
+/** One upstream with its clients: `client` for turns, `chat` for plain calls. */
+export interface Reached {
   readonly client: ModelClient;
+  readonly chat: ChatUpstream;
   readonly gate: Gate;
 }
 
@@ -51,20 +54,30 @@ const WAIT_MS_EACH = 20;
 /** The model servers of the catalogue. */
 export class Upstreams {
   readonly #catalogue: Catalogue;
-  readonly #upstreams: ReadonlyMap<string, Upstream>;
+  readonly #upstreams: ReadonlyMap<string, Reached>;
   readonly #targets: ReadonlyMap<string, readonly Target[]>;
   readonly #waiters = new Map<string, Waiter>();
   readonly #places = new Map<string, Place>();
 
   constructor(catalogue: Catalogue) {
     this.#catalogue = catalogue;
-    this.#upstreams = new Map(Object.entries(catalogue.upstreams).map(([name, settings]) => [name, { client: clientOf(settings), gate: new Gate(name, settings) }]));
+    this.#upstreams = new Map(Object.entries(catalogue.upstreams).map(([name, settings]) => [name, { ...clientsOf(settings), gate: new Gate(name, settings) }]));
     this.#targets = new Map(catalogue.engines.map((engine) => [engine.id, targetsOf(catalogue, engine)]));
   }
 
   /** The engine for the id a client sent. */
   engine(name: string): Engine | undefined {
     return findEngine(this.#catalogue.engines, name);
+  }
+
+  /** What a plain call of `name` asks, or undefined where it is none. */
+  plain(name: string): PlainModel | undefined {
+    return plainModelOf(this.#catalogue.engines, undefined, name);
+  }
+
+  /** An upstream by its name in the catalogue. */
+  reach(name: string): Reached {
+    return must(this.#upstreams.get(name), name);
   }
 
   /** What an engine asks, in order of preference; at least one. */
@@ -128,15 +141,15 @@ export class Upstreams {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#upstreams.values()].map(({ client, gate }) => (gate.close(), client.close())));
+    await Promise.all([...this.#upstreams.values()].map(({ client, chat, gate }) => (gate.close(), Promise.all([client.close(), chat.close()]))));
   }
 
   #gate(name: string): Gate {
-    return must(this.#upstreams.get(name), name).gate;
+    return this.reach(name).gate;
   }
 
   async #attempt({ upstream, model }: Target, place: Place, { traceparent: parent, signal, heard }: Asking, request: ModelRequest, number: number): Promise<ModelReply> {
-    const { client } = must(this.#upstreams.get(upstream), upstream);
+    const { client } = this.reach(upstream);
     const attributes = { 'nightshift.upstream': upstream, 'nightshift.attempt': number, 'gen_ai.request.model': model };
     let verdict: Verdict = 'unknown';
     let used: number | undefined;
@@ -185,7 +198,9 @@ export class Upstreams {
   }
 }
 
-function clientOf({ kind, baseUrl, apiKey, apiKeyName, concurrency, idleTimeoutMs, firstByteTimeoutMs }: UpstreamSettings): ModelClient {
-  const create = kind === 'anthropic' ? createAnthropicClient : createModelClient;
-  return create({ baseUrl, ...(apiKey !== undefined && { apiKey }), apiKeyName, idleTimeoutMs, firstByteTimeoutMs, connections: concurrency });
+function clientsOf({ kind, baseUrl, apiKey, apiKeyName, concurrency, idleTimeoutMs, firstByteTimeoutMs }: UpstreamSettings): Pick<Reached, 'client' | 'chat'> {
+  const options = { baseUrl, ...(apiKey !== undefined && { apiKey }), apiKeyName, idleTimeoutMs, firstByteTimeoutMs, connections: concurrency };
+  if (kind === 'openai') return { client: createModelClient(options), chat: createChatClient(options) };
+  const client = createAnthropicClient(options);
+  return { client, chat: createTranslatedChat(client) };
 }

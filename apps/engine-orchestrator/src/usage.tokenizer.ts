@@ -37,7 +37,8 @@ async function load(): Promise<(text: string) => number> {
   }
 }
 
-async function tokensOf(texts: readonly string[]): Promise<number> {
+/** Tokens of texts together, by a common tokenizer. */
+export async function tokensOf(texts: readonly string[]): Promise<number> {
   // Its tables are large: they are loaded when a count is missing for the first time.
   const count = await (loading ??= load());
   let tokens = 0;

@@ -7,8 +7,10 @@ import type { Parts, Surroundings } from '@nightshift/service';
 import { must } from '@nightshift/std';
 import { AdminController } from './admin.controller.ts';
 import { ADMIN_TOKEN } from './admin.guard.ts';
+import { AgentChats } from './agent-chats.client.ts';
 import { ChatController } from './chat.controller.ts';
 import { ChatsClient } from './chats.client.ts';
+import { CompletionsController } from './completions.controller.ts';
 import type { GatewayEnvironment } from './config.ts';
 import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
 import { PrismaClient } from './generated/client.ts';
@@ -19,13 +21,16 @@ import { checkNeighbour } from './neighbours.client.ts';
 import { OrgStore } from './org.store.ts';
 import { RateLimiter } from './rate-limiter.client.ts';
 import { RequestCounter } from './request-counter.client.ts';
+import { RequestsController } from './requests.controller.ts';
 import { RunIntake } from './run-intake.client.ts';
 import { RunStreams } from './run-streams.client.ts';
 import { RunStreamsController } from './run-streams.controller.ts';
+import { RunWaits } from './run-waits.client.ts';
 import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
 import { StreamSender } from './stream-sender.server.ts';
+import { TextCompletions } from './text-completions.client.ts';
 import { ToolsClient } from './tools.client.ts';
 import { ToolsController } from './tools.controller.ts';
 import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
@@ -55,22 +60,30 @@ export class AppModule {
     const streams = new RunStreams({ frames: new FramesClient(around.client('engine-orchestrator')), runs, hints: around.hints, log: around.log });
     const sender = new StreamSender(streams);
     around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
+    const chats = new ChatsClient(must(clients.get('engine-orchestrator'), 'engine-orchestrator'));
     const tools = new ToolsClient(around.client('tool-executor'));
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());
     const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
+    const intake = new RunIntake(runs, tools, settings);
+    const waits = new RunWaits(runs, around.hints);
+    around.shutdown.add('refuse', 'waits', () => waits.refuse());
+    around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
         { provide: RunsClient, useValue: runs },
         { provide: RunStreams, useValue: streams },
         { provide: StreamSender, useValue: sender },
-        { provide: RunIntake, useValue: new RunIntake(runs, tools, settings) },
+        { provide: RunWaits, useValue: waits },
+        { provide: RunIntake, useValue: intake },
+        { provide: AgentChats, useValue: new AgentChats({ intake, waits, runs, sender, settings }) },
         { provide: ToolsClient, useValue: tools },
-        { provide: ChatsClient, useValue: new ChatsClient(around.client('engine-orchestrator')) },
+        { provide: ChatsClient, useValue: chats },
+        { provide: TextCompletions, useValue: new TextCompletions(chats) },
         { provide: RateLimiter, useValue: limiter },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },

@@ -3,6 +3,7 @@ import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ChatCompletion, ChatRequest, findEngine } from '@nightshift/contracts';
 import { type AppRequest, leaving, sendStreamed } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
+import { type AgentCall, AgentChats } from './agent-chats.client.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 import { modelNotFound, withRequestId } from './chat.ts';
@@ -17,6 +18,7 @@ import { Settings } from './settings.ts';
 export class ChatController {
   constructor(
     @Inject(ChatsClient) private readonly chats: ChatsClient,
+    @Inject(AgentChats) private readonly agents: AgentChats,
     @Inject(Settings) private readonly settings: Settings,
   ) {}
 
@@ -26,8 +28,9 @@ export class ChatController {
   @ApiResponse({ status: 200, standardSchema: ChatCompletion })
   create(@Body({ schema: ChatRequest }) body: ChatRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { model } = body;
+    if (body['async'] === true) return this.#submit({ body, caller, request, reply });
     if (this.settings.isPlainModel(model)) return this.#callModel(body, caller, request, reply);
-    if (findEngine(this.settings.engines, model)) return this.#runAgent(body);
+    if (findEngine(this.settings.engines, model)) return body.stream ? this.agents.stream({ body, caller, request, reply }) : this.#runAgent({ body, caller, request, reply });
     throw modelNotFound(model);
   }
 
@@ -37,7 +40,11 @@ export class ChatController {
   }
 
   /** Engines of the catalogue are agents, which run. */
-  #runAgent({ model }: ChatRequest): Promise<void> {
-    throw modelNotFound(model);
+  async #runAgent(call: AgentCall): Promise<void> {
+    call.reply.send(await this.agents.complete(call));
+  }
+
+  async #submit(call: AgentCall): Promise<void> {
+    call.reply.status(202).send(await this.agents.submit(call));
   }
 }

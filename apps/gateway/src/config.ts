@@ -1,5 +1,5 @@
 import { EnginesFile } from '@nightshift/contracts';
-import { CidrList, JsonFile } from '@nightshift/service';
+import { CidrList, JsonFile, ProcessEnvironment } from '@nightshift/service';
 import { z } from 'zod';
 
 const Origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, { error: 'must be an origin such as https://app.example.com' });
@@ -12,6 +12,7 @@ export const GatewayEnvironment = z.object({
   ADMIN_TOKEN: z.string({ error: 'is required: the bearer token of /admin/v1' }).min(16),
   BOOTSTRAP_API_KEY: z.string().min(8).optional(),
   SEAL_PUBLIC_KEY: z.string({ error: 'is required: 32 bytes, base64 (X25519)' }).refine((key) => Buffer.from(key, 'base64').length === 32, { error: 'must be 32 bytes, base64' }),
+  SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS,
   EGRESS_ALLOW: CidrList.default([]),
   ENGINES_FILE: JsonFile(EnginesFile).optional(),
   UPSTREAM_BASE_URL: z.string().optional(),

@@ -1,13 +1,14 @@
-import { Controller, Get, Inject, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { ModelList } from '@nightshift/contracts';
+import { Controller, Get, Inject, Req, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth, ApiParam, ApiTags } from '@nestjs/swagger';
+import { Model, ModelList } from '@nightshift/contracts';
+import type { AppRequest } from '@nightshift/http';
 import { Answers } from './answers.decorator.ts';
 import { AuthGuard } from './auth.guard.ts';
+import { modelNotFound } from './chat.ts';
+import { modelRow, modelRows } from './model-row.ts';
 import { Settings } from './settings.ts';
 
-const CREATED = Date.UTC(2026, 0, 1) / 1000;
-
-/** The engines of this installation. */
+/** What clients can name as engine or model. */
 @ApiTags('Models')
 @ApiBearerAuth()
 @UseGuards(AuthGuard)
@@ -18,27 +19,17 @@ export class ModelsController {
   @Get()
   @Answers(200, ModelList)
   list(): ModelList {
-    const { engines, offline } = this.settings;
-    const data = engines.map(({ id, aliases, prices, limits, images }) => ({
-      id,
-      object: 'model' as const,
-      created: CREATED,
-      owned_by: 'nightshift',
-      aliases,
-      context_length: limits.contextTokens,
-      ...(limits.outputTokens !== undefined && { max_completion_tokens: limits.outputTokens }),
-      pricing: { prompt: perToken(prices.input), completion: perToken(prices.output), input_cache_read: perToken(prices.cachedInput ?? prices.input) },
-      input_modalities: ['text' as const, ...(images ? ['image' as const] : [])],
-      output_modalities: ['text' as const],
-      limits,
-      status: offline ? ('offline' as const) : ('live' as const),
-      offline,
-    }));
-    return { object: 'list', data };
+    return { object: 'list', data: modelRows(this.settings) };
   }
-}
 
-/** Dollars per token as decimal text, from dollars per million. */
-function perToken(usdPerMillion: number): string {
-  return (usdPerMillion / 1_000_000).toFixed(12).replace(/\.?0+$/, '');
+  /** Ids may contain `/`, which clients send as it is or escaped. */
+  @Get('*')
+  @Answers(200, Model)
+  @ApiParam({ name: 'path', type: 'string', description: 'The id, or an alias.' })
+  get(@Req() { params }: AppRequest): Model {
+    const { '*': id } = params as { '*': string };
+    const row = modelRow(this.settings, id);
+    if (!row) throw modelNotFound(id);
+    return row;
+  }
 }

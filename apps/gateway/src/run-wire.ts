@@ -65,6 +65,7 @@ function eventOf(seq: number, name: string | undefined, json: string): string {
   return `id: ${seq}\n${name === undefined ? '' : `event: ${name}\n`}${dataOf(json)}`;
 }
 
-function dataOf(json: string): string {
+/** The data of an event: one line of ASCII. */
+export function dataOf(json: string): string {
   return `data: ${json.replaceAll(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n\n`;
 }

@@ -1,4 +1,4 @@
-import { type AnswerEncoding, type InternalCreateRun, type InternalReplay, InternalReplayed, InternalRunCreated, type ListRuns, RunList, RunView } from '@nightshift/contracts';
+import { type AnswerEncoding, type InternalCreateRun, InternalDurations, type InternalReplay, InternalReplayed, InternalRunCreated, InternalRunIds, type ListRuns, RunList, RunView } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { z } from 'zod';
 
@@ -34,6 +34,16 @@ export class RunsClient {
 
   cancel(runId: string, orgId: string, answerEncoding: AnswerEncoding | undefined): Promise<RunView> {
     return this.#client.call({ method: 'POST', path: `/internal/runs/${encodeURIComponent(runId)}/cancel?${query({ orgId, answerEncoding })}` }, RunView);
+  }
+
+  /** Which of these runs have ended; at most 1,000 at a time. */
+  async ended(runIds: readonly string[]): Promise<string[]> {
+    return (await this.#client.call({ method: 'POST', path: '/internal/ended-runs', body: { runIds } }, InternalRunIds)).runIds;
+  }
+
+  /** Median milliseconds from creation to success of the latest runs, by the engine that they named. */
+  async durations(): Promise<Record<string, number>> {
+    return (await this.#client.call({ method: 'GET', path: '/internal/durations' }, InternalDurations)).medianMs;
   }
 }
 

@@ -1,13 +1,14 @@
 import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
-import { CreateRun, ListRuns, RunAccepted, RunList, RunView } from '@nightshift/contracts';
-import type { AppRequest } from '@nightshift/http';
+import { CreateRun, ListRuns, RunAccepted, RunList, RunView, WaitRun } from '@nightshift/contracts';
+import { type AppRequest, leaving } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import { encodingOf } from './admission.ts';
 import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs, Unlimited } from './auth.guard.ts';
 import { RunIntake } from './run-intake.client.ts';
+import { RunWaits } from './run-waits.client.ts';
 import { RunsClient } from './runs.client.ts';
 
 /** Runs, for clients. */
@@ -19,6 +20,7 @@ export class RunsController {
   constructor(
     @Inject(RunsClient) private readonly runs: RunsClient,
     @Inject(RunIntake) private readonly intake: RunIntake,
+    @Inject(RunWaits) private readonly waits: RunWaits,
   ) {}
 
   @Post()
@@ -45,6 +47,13 @@ export class RunsController {
   @Answers(200, RunView)
   get(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.get(runId, caller.orgId, encodingOf(encoding));
+  }
+
+  @Get(':runId/wait')
+  @Needs('runs:read')
+  @Answers(200, RunView)
+  wait(@Param('runId') runId: string, @Query({ schema: WaitRun }) { timeout }: WaitRun, @CallerOf() { orgId }: Caller, @Headers('x-answer-encoding') encoding: string | undefined, @Res({ passthrough: true }) reply: FastifyReply): Promise<RunView> {
+    return this.waits.wait({ runId, orgId, encoding: encodingOf(encoding), timeoutMs: timeout * 1000, gone: leaving(reply) });
   }
 
   @Post(':runId/cancel')

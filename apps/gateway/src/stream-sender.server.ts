@@ -7,6 +7,14 @@ import { DONE, renderFrame, type StreamedRun } from './run-wire.ts';
 /** How a stream came to its end: all was sent, its client left, or the server goes away. */
 export type StreamEnd = 'done' | 'left' | 'drained';
 
+/** What clients are sent besides frames, and how those are written where it is not as on the run's own stream. */
+export interface Sending {
+  /** Said when the server goes away before the end. */
+  readonly atDrain: string;
+  readonly headers: Record<string, string>;
+  readonly render?: (frame: Frame, run: StreamedRun) => string;
+}
+
 /** Sends runs' streams to clients, and ends them when the server has to go. */
 export class StreamSender {
   readonly #streams: RunStreams;
@@ -19,9 +27,9 @@ export class StreamSender {
     this.#streams = streams;
   }
 
-  /** Sends a run from the frame after `after` to its end. `atDrain` is said when the server goes away before that. */
-  send(reply: FastifyReply, run: StreamedRun, after: number, { atDrain, headers }: { atDrain: string; headers: Record<string, string> }): Promise<StreamEnd> {
-    const sending = this.#send(new EventStream(reply, headers), run, after, atDrain);
+  /** Sends a run from the frame after `after` to its end. */
+  send(reply: FastifyReply, run: StreamedRun, after: number, how: Sending): Promise<StreamEnd> {
+    const sending = this.#send(new EventStream(reply, how.headers), run, after, how);
     this.#open.add(sending);
     return sending.finally(() => this.#open.delete(sending));
   }
@@ -34,9 +42,9 @@ export class StreamSender {
     while (this.#open.size > 0) await Promise.allSettled(this.#open);
   }
 
-  async #send(client: EventStream, run: StreamedRun, after: number, atDrain: string): Promise<StreamEnd> {
+  async #send(client: EventStream, run: StreamedRun, after: number, { atDrain, render = (frame) => this.#render(frame, run) }: Sending): Promise<StreamEnd> {
     const signal = AbortSignal.any([client.left, this.#drain.signal]);
-    for await (const frames of this.#streams.follow(run.runId, after, signal)) await client.write(frames.map((frame) => this.#render(frame, run)).join(''));
+    for await (const frames of this.#streams.follow(run.runId, after, signal)) await client.write(frames.map((frame) => render(frame, run)).join(''));
     if (client.left.aborted) return 'left';
     await client.write(this.#drain.signal.aborted ? atDrain : DONE);
     client.end();

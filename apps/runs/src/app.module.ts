@@ -2,11 +2,13 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { HealthController } from '@nightshift/http';
 import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
 import { type Logger, metrics, ReadinessChecks, traceIdOf } from '@nightshift/runtime';
+import { announceEnds } from '@nightshift/run-stream';
 import { type Parts, retention, type Surroundings } from '@nightshift/service';
 import type { RunsEnvironment } from './config.ts';
 import { DeadlineLoop } from './deadline.loop.ts';
 import { ENGINE_CLIENT, EngineConsumer } from './engine.consumer.ts';
-import type { Change } from './run.ts';
+import { RecentDurations } from './recent-durations.store.ts';
+import type { Run } from './run.ts';
 import { RunReader } from './run-reader.store.ts';
 import { RunStore } from './run.store.ts';
 import { RunsController } from './runs.controller.ts';
@@ -15,7 +17,12 @@ import { RunsController } from './runs.controller.ts';
 @Module({})
 export class AppModule {
   static of(environment: RunsEnvironment, around: Surroundings, parts: Parts): DynamicModule {
-    const runs = new RunStore(parts.db, parts.relay, (change) => noteEnd(change, around.log));
+    const announceEnd = announceEnds(around.hints);
+    const runs = new RunStore(parts.db, parts.relay, (change) => {
+      if (!change.effects.includes('finished')) return;
+      announceEnd(change.run.id);
+      noteEnd(change.run, around.log);
+    });
     const deadlines = new DeadlineLoop(runs, around.log);
     parts.onStart(() => deadlines.start());
     parts.onStart(() => retention(around, 'runs', () => runs.forget(environment.RUN_RETENTION_DAYS, 1000)));
@@ -26,6 +33,7 @@ export class AppModule {
       providers: [
         { provide: RunStore, useValue: runs },
         { provide: RunReader, useValue: new RunReader(parts.db) },
+        { provide: RecentDurations, useValue: new RecentDurations(parts.db) },
         { provide: ENGINE_CLIENT, useValue: around.client('engine-orchestrator') },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },
@@ -36,8 +44,8 @@ export class AppModule {
 }
 
 /** One line and one observation for each run that ends. */
-function noteEnd({ run, effects }: Change, log: Logger): void {
-  if (!effects.includes('finished') || !run.completedAt) return;
+function noteEnd(run: Run, log: Logger): void {
+  if (!run.completedAt) return;
   const durationMs = run.completedAt.getTime() - run.createdAt.getTime();
   metrics.runDuration.observe({ status: run.status }, durationMs / 1000);
   log.info({ runId: run.id, orgId: run.orgId, traceId: traceIdOf(run.traceparent), status: run.status, durationMs, ...(run.error && { errorCode: run.error.code }) }, 'run');

@@ -5,15 +5,18 @@ import { PrismaClient, type Run as Row } from './generated/client.ts';
 import type { Run } from './run.ts';
 import { finishedEvent } from './run-events.ts';
 import { viewOf } from './run-view.ts';
+import { ENDED } from './run.sql.ts';
 
 const RUN_ID = /^run_[0-9a-f]{32}$/;
 const CATCH_UP_ROWS = 50;
 
 /** Reads runs for clients and for services that catch up. */
 export class RunReader {
+  readonly #db: Database;
   readonly #prisma: PrismaClient;
 
   constructor(db: Database) {
+    this.#db = db;
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(db.pool, { schema: 'runs' }) });
   }
 
@@ -37,6 +40,11 @@ export class RunReader {
     const runs = page.map(({ id, status, engine, createdAt, updatedAt }) => ({ runId: id, status: status as Run['status'], engine, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }));
     const last = page.at(-1);
     return { runs, nextCursor: rows.length > limit && last ? Buffer.from(last.id).toString('base64url') : null };
+  }
+
+  /** Which of these runs have ended, whoever they belong to. */
+  async ended(runIds: readonly string[]): Promise<string[]> {
+    return (await this.#db.query<{ id: string }>(ENDED, [runIds])).map(({ id }) => id);
   }
 
   /** The request of a run whose command was too large to carry it. */

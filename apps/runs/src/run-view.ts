@@ -1,5 +1,5 @@
-import type { AnswerEncoding, FinishedBody, RunResult, RunUsage, RunView } from '@nightshift/contracts';
-import { isTerminal, type Run } from './run.ts';
+import { type AnswerEncoding, type FinishedBody, isTerminal, type RunResult, type RunUsage, type RunView } from '@nightshift/contracts';
+import type { Run } from './run.ts';
 
 /** A run as clients see it. Absent fields are left out: released clients refuse nulls. */
 export function viewOf(run: Run & { readonly updatedAt: Date }, encoding: AnswerEncoding = run.answerEncoding): RunView {

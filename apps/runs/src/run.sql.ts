@@ -40,6 +40,17 @@ export const LOAD = statement('runs.load', `select ${COLUMNS}, now() as now from
 /** Up to $1 runs that are due, with the database's time and, where they may travel, their requests. */
 export const DUE = statement('runs.due', `select ${COLUMNS}, case when octet_length(r.request::text) <= ${EVENT_BODY_BYTES_MAX} then r.request end as request, now() as now from runs.runs r where r.due_at <= now() order by r.due_at limit $1`);
 
+/** Which of these runs have ended. */
+export const ENDED = statement('runs.ended', `select id from runs.runs where id = any($1::text[]) and completed_at is not null`);
+
+/** How long the runs that ended last took from their creation, in milliseconds: the median for each engine that is among them. */
+export const DURATIONS = statement(
+  'runs.durations',
+  `select engine, percentile_cont(0.5) within group (order by extract(epoch from completed_at - created_at) * 1000)::float8 as "medianMs"
+   from (select engine, status, created_at, completed_at from runs.runs where completed_at is not null order by completed_at desc limit $1) recent
+   where status = 'succeeded' group by engine`,
+);
+
 /** Writes changed runs that still have the version they were read with, with their events. Returns the ids written. */
 export const COMMIT = statement(
   'runs.commit',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { isTerminal } from '@nightshift/contracts';
 import fc from 'fast-check';
-import { checkDelayMs, dueAt, type Effect, fold, isTerminal, QUEUE_LIMIT_MS, type Run, type RunEvent, transition } from './run.ts';
+import { checkDelayMs, dueAt, type Effect, fold, QUEUE_LIMIT_MS, type Run, type RunEvent, transition } from './run.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const at = (ms: number) => new Date(START + ms);

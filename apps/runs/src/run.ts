@@ -1,4 +1,4 @@
-import type { AnswerEncoding, RunError, RunOutcome, RunResult, RunStatus, StepUsage } from '@nightshift/contracts';
+import { type AnswerEncoding, isTerminal, type RunError, type RunOutcome, type RunResult, type RunStatus, type StepUsage } from '@nightshift/contracts';
 import { assertNever } from '@nightshift/std';
 
 /** A run as its owner keeps it: everything but the request itself. */
@@ -57,11 +57,6 @@ export const QUEUE_LIMIT_MS = 24 * 3600 * 1000;
 
 const CHECK_FIRST_MS = 30_000;
 const CHECK_MAX_MS = 600_000;
-
-/** True for the states that never change. */
-export function isTerminal(status: RunStatus): boolean {
-  return status === 'succeeded' || status === 'failed' || status === 'canceled' || status === 'timed_out';
-}
 
 /** How long after `checkCount` checks the engine is asked again: 30 s, doubling to 10 min. */
 export function checkDelayMs(checkCount: number): number {

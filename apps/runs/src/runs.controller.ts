@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunIds, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
+import { RecentDurations } from './recent-durations.store.ts';
 import { RunReader } from './run-reader.store.ts';
 import { RunStore } from './run.store.ts';
 
@@ -10,6 +11,7 @@ export class RunsController {
   constructor(
     @Inject(RunStore) private readonly runs: RunStore,
     @Inject(RunReader) private readonly reader: RunReader,
+    @Inject(RecentDurations) private readonly durations: RecentDurations,
   ) {}
 
   @Post('runs')
@@ -28,6 +30,18 @@ export class RunsController {
   @Returns(200, RunList)
   list(@Query({ schema: OrgScope }) { orgId }: OrgScope, @Query({ schema: ListRuns }) query: ListRuns): Promise<RunList> {
     return this.reader.list(orgId, query);
+  }
+
+  @Post('ended-runs')
+  @Returns(200, InternalRunIds)
+  async ended(@Body({ schema: InternalRunIds }) { runIds }: InternalRunIds): Promise<InternalRunIds> {
+    return { runIds: await this.reader.ended(runIds) };
+  }
+
+  @Get('durations')
+  @Returns(200, InternalDurations)
+  async recentDurations(): Promise<InternalDurations> {
+    return { medianMs: await this.durations.medians() };
   }
 
   @Get('runs/:id')

@@ -1,11 +1,12 @@
 import { AppError } from '@nightshift/contracts';
-import { InternalClient, type InternalTransport, injectTransport } from '@nightshift/http';
+import { InternalClient, type InternalTransport, injectTransport, type StreamTransport } from '@nightshift/http';
 import { type App, APPS, type Logger, type LogOptions, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
 import type { Bus } from '@nightshift/messaging';
 import type { Service, Surroundings } from '@nightshift/service';
 import { must } from '@nightshift/std';
 import type { StandaloneEnvironment } from './config.ts';
 import { LinkedHints } from './linked.hints.ts';
+import { serveStreams, StreamCaller } from './stream.link.ts';
 import type { ThreadLink } from './thread.link.ts';
 
 /** The environment with all its secrets. */
@@ -53,6 +54,10 @@ export async function compose(builders: Builders, { environment, databaseUrl, se
   const inject = (app: App): InternalTransport => injectTransport((request) => must(services.get(app), app).app.inject(request));
   link.serve<{ app: App; request: Parameters<InternalTransport>[0] }>('request', ({ app, request }) => inject(app)(request));
   const transport = (app: App): InternalTransport => (builders[app] ? inject(app) : (request) => link.call<{ status: number; body: string }>('request', { app, request }).catch(away));
+  const route = (app: App): StreamTransport => ({ path, headers, body }, signal) => must(must(services.get(app), app).streamRoutes.get(path), path)({ body: JSON.parse(body), traceparent: headers['traceparent'] ?? '' }, signal);
+  serveStreams(link, (app, request, signal) => route(app as App)(request, signal));
+  const caller = new StreamCaller(link);
+  const streams = (app: App): StreamTransport => (builders[app] ? route(app) : (request, signal) => caller.call(app, request, signal).catch(away));
   const around = (service: App): Surroundings => ({
     log: log.child({ service }),
     bus,
@@ -65,7 +70,7 @@ export async function compose(builders: Builders, { environment, databaseUrl, se
     onePool: 'shared',
     serviceTokens: new Map(APPS.map((app) => [app, serviceTokens[app]])),
     neighbours: [],
-    client: (app) => new InternalClient(transport(app), serviceTokens[service], () => services.get(app)?.localRoutes),
+    client: (app) => new InternalClient(transport(app), serviceTokens[service], () => services.get(app)?.localRoutes, streams(app)),
   });
   shutdown.add('refuse', 'readiness', () => readiness.drain());
   for (const app of APPS) {

@@ -10,6 +10,7 @@ export class ThreadLink {
   readonly #port: Pick<MessagePort | Worker, 'postMessage'>;
   readonly #handlers = new Map<string, Handler>();
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (err: Error) => void }>();
+  readonly #failed: ((err: Error) => void)[] = [];
   #calls = 0;
   #outgoing: Frame[] = [];
   #failure: Error | undefined;
@@ -44,11 +45,17 @@ export class ThreadLink {
     this.#send({ call: 0, name, value });
   }
 
+  /** Hears that the other side is gone. */
+  onFail(listener: (err: Error) => void): void {
+    this.#failed.push(listener);
+  }
+
   /** The other side is gone: whoever waits for it is told why, and so is whoever calls it from now on. */
   fail(err: Error): void {
     this.#failure ??= err;
     for (const { reject } of this.#waiting.values()) reject(err);
     this.#waiting.clear();
+    for (const listener of this.#failed) listener(err);
   }
 
   #send(frame: Frame): void {

@@ -7,6 +7,7 @@ export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
 export { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
 export { UsageRecorded } from './events/usage-recorded.ts';
 export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, RateLimits, Scope, UpdateOrg } from './http/admin.ts';
+export { AgentChat, AsyncChatRequest, type ChatMessage, type ChatPart, RequestAccepted, RequestList, RequestView } from './http/agent-chat.ts';
 export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
@@ -17,10 +18,12 @@ export {
   FinishedPage,
   InternalCall,
   InternalCreateRun,
+  InternalDurations,
   InternalOutcome,
   InternalReplay,
   InternalReplayed,
   InternalRunCreated,
+  InternalRunIds,
   InternalRunRequest,
   InternalToolResult,
   OrgScope,
@@ -32,7 +35,9 @@ export { aliasesOf, PLATFORM_TOOL_SPECS, PLATFORM_TOOLS, platformParameters, typ
 export {
   AnswerEncoding,
   CreateRun,
+  isTerminal,
   ListRuns,
+  RUN_STATUSES,
   RunAccepted,
   RunError,
   RunList,
@@ -43,6 +48,7 @@ export {
   RunView,
   StepUsage,
   Task,
+  WaitRun,
 } from './http/run.ts';
 export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery, StreamQuery } from './http/run-frame.ts';
 export {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { CreateRun, IMAGE_BASE64_CHARS_MAX, ListRuns, PLATFORM_TOOLS, runContentOf, Tool, toolTimeoutMs } from '@nightshift/contracts';
+import { CreateRun, IMAGE_BASE64_CHARS_MAX, ListRuns, PLATFORM_TOOLS, runContentOf, Tool, toolTimeoutMs, WaitRun } from '@nightshift/contracts';
 
 const run = (input: object = {}, more: object = {}) => ({ engine: 'tim', input: { instructions: 'do it', ...input }, ...more });
 const problems = (body: unknown) => CreateRun.safeParse(body).error?.issues.map((issue) => issue.path.join('.')) ?? [];
@@ -144,4 +144,9 @@ describe('the query of a list', () => {
     expect([ListRuns.parse({}).limit, ListRuns.parse({ limit: '100' }).limit]).toEqual([50, 100]);
     for (const limit of ['0', '101', '1.5', 'many', '']) expect(ListRuns.safeParse({ limit }).success).toBe(false);
   });
+});
+
+test('a wait lasts 30 seconds unless told otherwise, and a minute at most', () => {
+  expect([WaitRun.parse({}), WaitRun.parse({ timeout: '0' }), WaitRun.parse({ timeout: '60' })].map(({ timeout }) => timeout)).toEqual([30, 0, 60]);
+  for (const timeout of ['61', '-1', '1.5', '1e1', ' 1', '0x10', 'soon', '', ['1', '2']]) expect(WaitRun.safeParse({ timeout }).success).toBe(false);
 });

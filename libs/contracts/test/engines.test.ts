@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { DEFAULT_ENGINES, EnginesFile, ERRORS, findEngine, wireCode } from '@nightshift/contracts';
+import { AppError, DEFAULT_ENGINES, EnginesFile, ERRORS, findEngine, wireCode } from '@nightshift/contracts';
 
 const file = {
   upstreams: { main: { kind: 'openai', baseUrl: 'https://models.example.com/v1', apiKeyEnv: 'MAIN_KEY', concurrency: 8 } },
@@ -67,7 +67,8 @@ describe('an engine', () => {
 
 test('every error code has the status that clients rely on', () => {
   expect(Object.fromEntries(Object.entries(ERRORS).map(([code, { status }]) => [code, status]))).toEqual({
-    invalid_request: 400, authentication_failed: 401, permission_denied: 403, not_found: 404, conflict: 409, request_too_large: 413, rate_limited: 429, internal_error: 500, service_unavailable: 503,
+    invalid_request: 400, authentication_failed: 401, permission_denied: 403, model_not_found: 404, not_found: 404, conflict: 409, canceled: 409, request_too_large: 413, rate_limited: 429, internal_error: 500, run_failed: 500, service_unavailable: 503, timeout: 504,
   });
   expect([wireCode('request_too_large'), wireCode('conflict')]).toEqual(['invalid_request', 'conflict']);
+  expect([new AppError('request_too_large').wireCode, new AppError('run_failed', { wireCode: 'turn_limit' }).wireCode]).toEqual(['invalid_request', 'turn_limit']);
 });

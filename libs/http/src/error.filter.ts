@@ -1,5 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
-import { AppError, type ErrorBody, type ErrorCode, wireCode } from '@nightshift/contracts';
+import { AppError, type ErrorBody, type ErrorCode } from '@nightshift/contracts';
 import { isInfrastructure } from '@nightshift/postgres';
 import type { Logger } from '@nightshift/runtime';
 import type { FastifyReply } from 'fastify';
@@ -48,13 +48,18 @@ export class ErrorFilter implements ExceptionFilter {
   /** Answers a request with the error's envelope. */
   reply(err: unknown, request: Pick<AppRequest, 'id'> & Partial<Pick<AppRequest, 'notes'>>, reply: FastifyReply): FastifyReply {
     const error = toAppError(err);
-    if (error.status >= 500) this.#log.error({ err: error.cause ?? error, requestId: request.id, errorCode: error.code }, 'request failed');
-    if (request.notes) request.notes.errorCode = wireCode(error.code);
-    const code = wireCode(error.code);
+    if (error.status >= 500 && !isOutcome(error)) this.#log.error({ err: error.cause ?? error, requestId: request.id, errorCode: error.code }, 'request failed');
+    const code = error.wireCode;
+    if (request.notes) request.notes.errorCode = code;
     const body: ErrorBody = {
       error: { code, message: error.message, type: code, param: null, ...(error.details && { details: error.details }) },
       requestId: request.id,
     };
     return reply.status(error.status).headers(error.headers).send(body);
   }
+}
+
+/** What a run came to is an answer, and no failure of the server. */
+function isOutcome({ code }: AppError): boolean {
+  return code === 'run_failed' || code === 'timeout';
 }

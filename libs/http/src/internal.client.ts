@@ -48,9 +48,11 @@ export class InternalClient {
   }
 
   /** Posts a body, and gives the answer as it comes, whatever its status. An abort gives the request up. */
-  stream({ path, body, traceparent }: { path: string; body: unknown; traceparent: string }, signal: AbortSignal): Promise<StreamedAnswer> {
+  async stream({ path, body, traceparent }: { path: string; body: unknown; traceparent: string }, signal: AbortSignal): Promise<StreamedAnswer> {
     const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json', traceparent };
-    return this.#streams({ path, headers, body: JSON.stringify(body) }, signal);
+    const answer = await this.#streams({ path, headers, body: JSON.stringify(body) }, signal);
+    if (answer.status === 401) throw errorOf(401, undefined);
+    return answer;
   }
 }
 

@@ -13,7 +13,7 @@ export interface StreamedRequest {
 export type StreamTransport = (request: StreamedRequest, signal: AbortSignal) => Promise<StreamedAnswer>;
 
 /** A route for callers that need no HTTP to get there; it checks its body as over HTTP. */
-export type StreamRoute = (body: unknown, signal: AbortSignal) => Promise<StreamedAnswer>;
+export type StreamRoute = (request: { readonly body: unknown; readonly traceparent: string }, signal: AbortSignal) => Promise<StreamedAnswer>;
 
 const CONNECTIONS = 1024;
 const CONNECT_TIMEOUT_MS = 2000;
@@ -21,7 +21,8 @@ const CONNECT_TIMEOUT_MS = 2000;
 const SILENCE_MS = 60_000;
 const RETRY_FOR_MS = 3000;
 const RETRY_EVERY_MS = 100;
-const HEADERS_OF_TRANSPORT = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'date']);
+/** What of an answer's headers is for whoever asked. */
+const HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 'retry-after', 'retry-after-ms', 'x-should-retry'];
 
 /**
  * HTTP to any of `baseUrls` in turn. One that cannot be reached, or goes before its answer has begun, is tried again for up
@@ -35,9 +36,9 @@ export function httpStreams(baseUrls: readonly string[]): { streams: StreamTrans
       const pool = pools[next++ % pools.length] as Pool;
       try {
         const answer = await pool.request({ method: 'POST', path, headers, body, signal });
-        const kept = Object.entries(answer.headers).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && !HEADERS_OF_TRANSPORT.has(entry[0]));
-        const isStream = answer.headers['content-type']?.includes('event-stream') === true;
-        return { status: answer.statusCode, headers: Object.fromEntries(kept), body: isStream ? answer.body.setEncoding('utf8') : await answer.body.text() };
+        const kept = HEADERS.flatMap((name) => (answer.headers[name] === undefined ? [] : [[name, String(answer.headers[name])]]));
+        const isStream = String(answer.headers['content-type']).includes('event-stream');
+        return { status: answer.statusCode, headers: Object.fromEntries(kept) as Record<string, string>, body: isStream ? answer.body.setEncoding('utf8') : await answer.body.text() };
       } catch (err) {
         if (signal.aborted) throw err;
         if (Date.now() > until) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });

@@ -32,7 +32,8 @@ export async function sendStreamed(reply: FastifyReply, { status, headers, body 
     }
     raw.end();
   } catch {
-    raw.destroy();
+    // What was said before is still sent.
+    raw.socket?.destroySoon();
   }
 }
 

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { DynamicModule } from '@nestjs/common';
 import { type OutgoingEvent, topicName } from '@nightshift/contracts';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createApp, type LocalRoutes } from '@nightshift/http';
+import { createApp, type LocalRoutes, type StreamRoute } from '@nightshift/http';
 import { BusStrategy, DeadLetterStore, EventRefused } from '@nightshift/messaging';
 import { connect, type Database, isInfrastructure, migrate, Relay, statement } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
@@ -26,6 +26,7 @@ export interface Service {
   readonly app: NestFastifyApplication;
   readonly log: Logger;
   readonly localRoutes: LocalRoutes;
+  readonly streamRoutes: ReadonlyMap<string, StreamRoute>;
   /** Begins to consume. */
   consume(): Promise<void>;
   /** Begins to work, and to sweep up events that were not published. */
@@ -46,6 +47,8 @@ export interface ServiceOptions {
   readonly module: (parts: Parts) => DynamicModule;
   /** Its hottest routes, for callers in the same process. */
   readonly localRoutes?: (app: NestFastifyApplication) => LocalRoutes;
+  /** Its routes whose answers come in pieces, by path, for callers in the same process; each checks its body as over HTTP. */
+  readonly streamRoutes?: (app: NestFastifyApplication) => ReadonlyMap<string, StreamRoute>;
   /** Adds routes and hooks of its own. */
   readonly beforeInit?: (app: NestFastifyApplication) => void;
 }
@@ -92,6 +95,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
     app,
     log,
     localRoutes: options.localRoutes?.(app) ?? new Map(),
+    streamRoutes: options.streamRoutes?.(app) ?? new Map(),
     consume: async () => void (await app.startAllMicroservices()),
     start: () => {
       if (publishes) relay.start();

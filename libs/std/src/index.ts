@@ -3,6 +3,7 @@ export { type Backoff, backoffMs, jitterMs } from './backoff.ts';
 export { cleanJson, cleanText } from './clean-text.ts';
 export { FairGate } from './fair-gate.ts';
 export { FairQueue } from './fair-queue.ts';
+export { Handover } from './handover.ts';
 export { type IdPrefix, newId, randomHex, timeOrderedHex } from './id.ts';
 export { mapLimited } from './map-limited.ts';
 export { must } from './must.ts';

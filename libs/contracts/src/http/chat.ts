@@ -64,6 +64,7 @@ export const ChatCompletion = z
     usage: Usage.optional(),
   })
   .meta({ id: 'ChatCompletion' });
+export type ChatCompletion = z.infer<typeof ChatCompletion>;
 
 /** Reply of POST /v1/completions, for the API document. */
 export const TextCompletion = z

@@ -40,6 +40,14 @@ export type InternalReplayed = z.infer<typeof InternalReplayed>;
 export const OrgScope = z.object({ orgId: z.string(), answerEncoding: AnswerEncoding.optional() });
 export type OrgScope = z.infer<typeof OrgScope>;
 
+/** gateway ↔ runs: runs that somebody waits for; those of them that have ended. */
+export const InternalRunIds = z.object({ runIds: z.array(z.string()).max(1000) });
+export type InternalRunIds = z.infer<typeof InternalRunIds>;
+
+/** runs → gateway: how long runs of each engine took lately from their creation to their end. */
+export const InternalDurations = z.object({ medianMs: z.record(z.string(), z.number()) });
+export type InternalDurations = z.infer<typeof InternalDurations>;
+
 /** runs → engine-orchestrator: the request of a run whose event was too large to carry it. */
 export const InternalRunRequest = z.object({ request: RunRequest });
 

@@ -8,6 +8,11 @@ export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancel
 export const RunStatus = z.enum(RUN_STATUSES).meta({ id: 'RunStatus' });
 export type RunStatus = z.infer<typeof RunStatus>;
 
+/** True for the states that never change. */
+export function isTerminal(status: RunStatus): boolean {
+  return status === 'succeeded' || status === 'failed' || status === 'canceled' || status === 'timed_out';
+}
+
 /** How `result.answer` is given when the run has an `answerFormat`: parsed, or as a JSON text. */
 export const AnswerEncoding = z.enum(['object', 'string']);
 export type AnswerEncoding = z.infer<typeof AnswerEncoding>;
@@ -129,6 +134,12 @@ export type RunView = z.infer<typeof RunView>;
 /** Query of GET /v1/runs. */
 export const ListRuns = z.object({ limit: z.coerce.number().int().min(1).max(100).default(50), cursor: z.string().max(256).optional() });
 export type ListRuns = z.infer<typeof ListRuns>;
+
+/** Query of GET /v1/runs/{runId}/wait. */
+export const WaitRun = z.object({
+  timeout: z.preprocess((text) => (typeof text === 'string' && !/^\d+$/.test(text) ? Number.NaN : text), z.coerce.number().int().min(0).max(60)).default(30).describe('Seconds; 30 by default.'),
+});
+export type WaitRun = z.infer<typeof WaitRun>;
 
 /** Reply of GET /v1/runs: newest first; `nextCursor` is null on the last page. */
 export const RunList = z

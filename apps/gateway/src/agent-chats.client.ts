@@ -1,0 +1,116 @@
+import { AgentChat, AppError, type ChatCompletion, CreateRun, type Engine, findEngine, type RequestAccepted } from '@nightshift/contracts';
+import { type AppRequest, invalidRequest, leaving } from '@nightshift/http';
+import type { FastifyReply } from 'fastify';
+import { renderChat, renderChatNotice } from './agent-chat-wire.ts';
+import { completionOf, failureOf, inChatTerms, runOf } from './agent-chat.ts';
+import type { Caller } from './api-key.ts';
+import { modelNotFound } from './chat.ts';
+import type { RunIntake } from './run-intake.client.ts';
+import type { RunWaits } from './run-waits.client.ts';
+import type { RunsClient } from './runs.client.ts';
+import type { Settings } from './settings.ts';
+import type { StreamSender } from './stream-sender.server.ts';
+
+/** A chat request to an engine, with who asks and where the answer goes. */
+export interface AgentCall {
+  readonly body: unknown;
+  readonly caller: Caller;
+  readonly request: AppRequest;
+  readonly reply: FastifyReply;
+}
+
+const ROUTE = '/v1/chat/completions';
+const ESTIMATE_MS = 60_000;
+
+/** Chat requests to engines of the catalogue: each is a run. */
+export class AgentChats {
+  readonly #intake: RunIntake;
+  readonly #waits: RunWaits;
+  readonly #runs: RunsClient;
+  readonly #sender: StreamSender;
+  readonly #settings: Settings;
+
+  constructor({ intake, waits, runs, sender, settings }: { intake: RunIntake; waits: RunWaits; runs: RunsClient; sender: StreamSender; settings: Settings }) {
+    this.#intake = intake;
+    this.#waits = waits;
+    this.#runs = runs;
+    this.#sender = sender;
+    this.#settings = settings;
+  }
+
+  /** The completion, when the run has ended; undefined when the client has gone before that. The run goes on without it. */
+  async complete(call: AgentCall): Promise<ChatCompletion | undefined> {
+    const gone = leaving(call.reply);
+    const { chat } = this.#read(call.body);
+    const runId = await this.#take(chat, call, ROUTE);
+    return onlyOnce(call.reply, async () => {
+      const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone });
+      if (run.status === 'succeeded') return completionOf(run);
+      if (gone.aborted) return undefined;
+      throw failureOf(run);
+    });
+  }
+
+  /** The completion in chunks, as the run goes on. */
+  async stream(call: AgentCall): Promise<void> {
+    const { caller, request, reply } = call;
+    const { chat } = this.#read(call.body);
+    const runId = await this.#take(chat, call, ROUTE);
+    const run = await onlyOnce(reply, () => this.#runs.get(runId, caller.orgId, undefined));
+    const includesUsage = chat.stream_options?.include_usage === true;
+    await this.#sender.send(reply, run, 0, {
+      atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${runId}/stream shows it.`),
+      headers: { 'x-request-id': request.id },
+      render: (frame) => renderChat(frame, run, includesUsage),
+    });
+  }
+
+  /** Has the run created, and says where its end can be seen. */
+  async submit(call: AgentCall, route: string = ROUTE): Promise<RequestAccepted> {
+    const { chat, engine } = this.#read(call.body);
+    const [requestId, estimateMs] = await Promise.all([this.#take(chat, call, route), this.#estimateMs(chat.model, engine)]);
+    return { requestId, request_id: requestId, jobId: requestId, status: 'pending', estimatedCompletionTime: new Date(Date.now() + estimateMs).toISOString() };
+  }
+
+  #read(body: unknown): { chat: AgentChat; engine: Engine } {
+    const parsed = AgentChat.safeParse(body);
+    if (!parsed.success) throw invalidRequest(parsed.error.issues);
+    const engine = findEngine(this.#settings.engines, parsed.data.model);
+    if (!engine) throw modelNotFound(parsed.data.model);
+    return { chat: parsed.data, engine };
+  }
+
+  async #take(chat: AgentChat, { caller, request, reply }: AgentCall, route: string): Promise<string> {
+    try {
+      const run = CreateRun.safeParse(runOf(chat));
+      if (!run.success) throw invalidRequest(run.error.issues);
+      const { runId, replayed } = await this.#intake.take(run.data, caller, request, route);
+      reply.header('x-run-id', runId);
+      if (replayed) reply.header('idempotency-replayed', 'true');
+      return runId;
+    } catch (err) {
+      throw inChatTerms(err);
+    }
+  }
+
+  /** An estimate is nothing to fail for. */
+  async #estimateMs(model: string, { id, aliases }: Engine): Promise<number> {
+    try {
+      const medians = await this.#runs.durations();
+      return [model, id, ...aliases].map((name) => medians[name]).find((ms) => ms !== undefined) ?? ESTIMATE_MS;
+    } catch (err) {
+      if (err instanceof AppError) return ESTIMATE_MS;
+      throw err;
+    }
+  }
+}
+
+/** What comes after a run was created: clients must not repeat a request that fails there by themselves, since that would be another run. */
+async function onlyOnce<T>(reply: FastifyReply, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    reply.header('x-should-retry', 'false');
+    throw err;
+  }
+}
