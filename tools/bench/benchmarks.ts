@@ -1,12 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Batch, type Bench, type Benchmark, batch, perform, steadyBatch } from './bench.ts';
 import { chat } from './chat.ts';
 import { endedRuns } from './ended-runs.ts';
 import { type Figure, figure } from './figures.ts';
 import type { Shape } from './product.ts';
 import { spread } from './stats.ts';
+import { observe, readTokenStreams } from './token-streams.ts';
 
 /** One that needs no product. */
 export type PureBenchmark = Omit<Benchmark, 'run'> & { run(shape: Shape): Promise<Figure[]> };
+
+/** Held by one gateway. */
+const IDLE_OBSERVERS = 2_000;
+const SETTLE_MS = 3_000;
 
 const steady = new Map<string, Promise<Batch>>();
 
@@ -117,6 +123,28 @@ const accept: Benchmark = {
   },
 };
 
+const streams: Benchmark = {
+  name: 'streams',
+  about: 'from a token’s being sent by the model to its arrival at the client, 50 tokens a second each, and the memory of observers that see nothing',
+  async run({ shape, product }) {
+    const figures: Figure[] = [];
+    await readTokenStreams(product.target, 10, 50);
+    for (const count of [1, 50, 200]) {
+      const { delays, broken } = await readTokenStreams(product.target, count, count === 1 ? 400 : 250);
+      const { p50, p99 } = spread(delays);
+      const what = `token to client, ${count} stream${count > 1 ? 's' : ''}`;
+      figures.push(figure(shape, `${what}, p50`, p50, 'ms'), figure(shape, `${what}, p99`, p99, 'ms'));
+      if (broken > 0) figures.push(figure(shape, `BROKEN, ${what}`, broken, 'streams'));
+    }
+    const before = product.memory();
+    const leave = await observe(product.target, IDLE_OBSERVERS);
+    await delay(SETTLE_MS);
+    figures.push(figure(shape, 'memory per idle observer', (product.memory() - before) / IDLE_OBSERVERS / 1024, 'KB'));
+    await leave();
+    return figures;
+  },
+};
+
 const start: Benchmark = {
   name: 'start',
   about: 'from starting it again with its data until it is ready',
@@ -126,4 +154,4 @@ const start: Benchmark = {
 };
 
 /** In the order they are run: accepting leaves a backlog behind, and a start ends what was warm. */
-export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, chat, accept, start];
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, chat, streams, accept, start];

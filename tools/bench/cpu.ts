@@ -20,6 +20,12 @@ export function cpuTimes(mark: string, directory: string): CpuTimes {
   return { productMs, infrastructureMs };
 }
 
+/** Memory in bytes that the product's own processes hold. Linux only. */
+export function memoryBytes(mark: string, directory: string): number {
+  const own = findMarked(mark, directory).filter(({ pid }) => isNode(pid));
+  return own.reduce((sum, { pid }) => sum + Number(/^VmRSS:\s+(\d+) kB/m.exec(readOr(() => readFileSync(`/proc/${pid}/status`, 'utf8')))?.[1] ?? 0) * 1024, 0);
+}
+
 /** Ticks of all processors since the machine began: all of them, and those that a virtual machine's host gave to others. */
 export function readCpu(): { readonly all: number; readonly stolen: number } {
   const line = readOr(() => readFileSync('/proc/stat', 'utf8')).split('\n')[0] ?? '';

@@ -14,6 +14,16 @@ const atLeast = (floor: number, aim: number): Bound => ({ floor, aim, atLeast: t
 
 const rendering = { 'rendering 500 tasks, 8 KB results, median': atMost(5, 4), 'rendering 500 tasks, small results, median': atMost(5, 2) };
 
+/** Alike in both shapes. */
+const streams: Record<string, Bound> = {
+  'token to client, 1 stream, p50': atMost(8, 4),
+  'token to client, 1 stream, p99': atMost(40, 20),
+  'token to client, 50 streams, p50': atMost(8, 4),
+  'token to client, 50 streams, p99': atMost(40, 20),
+  'token to client, 200 streams, p99': atMost(250, 100),
+  'memory per idle observer': atMost(40, 20),
+};
+
 /** What has to be reached on two cores with everything on one machine, and what is aimed at. */
 const bounds: Record<Shape, Record<string, Bound>> = {
   standalone: {
@@ -26,6 +36,7 @@ const bounds: Record<Shape, Record<string, Bound>> = {
     'runs, 0 tools, 64 in flight': atLeast(400, 900),
     'runs, 3 tools, 64 in flight': atLeast(150, 400),
     'second start': atMost(5_000, 2_000),
+    ...streams,
     ...rendering,
   },
   cluster: {
@@ -33,6 +44,7 @@ const bounds: Record<Shape, Record<string, Bound>> = {
     'overhead, 0 tools, 1 in flight, p50': atMost(30, 15),
     'runs, 0 tools, 64 in flight': atLeast(200, 450),
     'runs, 3 tools, 64 in flight': atLeast(80, 200),
+    ...streams,
     ...rendering,
   },
 };

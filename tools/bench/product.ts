@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endLeftovers } from '../leftovers.ts';
-import { type CpuTimes, cpuTimes } from './cpu.ts';
+import { type CpuTimes, cpuTimes, memoryBytes } from './cpu.ts';
 import type { Target } from './load-job.ts';
 import { stopProcess } from './process.ts';
 
@@ -16,6 +16,8 @@ export type Shape = 'standalone' | 'cluster';
 export type Product = {
   readonly target: Target;
   cpu(): CpuTimes;
+  /** Memory of its own processes, in bytes. */
+  memory(): number;
   /** Stops it and starts it again with its data; how long the second start took, in milliseconds. */
   restart(): Promise<number>;
   /** Ends every process it consists of and removes its data. */
@@ -92,7 +94,7 @@ export async function startProduct(shape: Shape, upstreamUrl: string, signal: Ab
     await stop();
     throw error;
   }
-  return { target, cpu: () => cpuTimes(mark, dataDir), restart, stop };
+  return { target, cpu: () => cpuTimes(mark, dataDir), memory: () => memoryBytes(mark, dataDir), restart, stop };
 }
 
 async function isReady(url: string): Promise<boolean> {

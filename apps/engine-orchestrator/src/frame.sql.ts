@@ -4,17 +4,17 @@ import { statement } from '@nightshift/postgres';
 export const FRAMES_INPUT = (first: number): string =>
   `unnest($${first}::text[], $${first + 1}::int[], $${first + 2}::int[], $${first + 3}::text[], $${first + 4}::text[]) as f(run_id, seq, last, body, tail)`;
 
-/** Stores frames of sessions ($6 epochs) that are still held; returns those that are stored. The lock lets nobody claim or stop a session in the middle. */
+/**
+ * Stores frames of sessions ($6 epochs) that are still held; returns those that are stored. Who writes when a session is
+ * just being taken over or stopped meets the other at the same number: one of the two is not stored, and looks again.
+ */
 export const APPEND = statement(
   'engine.append_frames',
-  `with input as (
-     select * from ${FRAMES_INPUT(1)} join unnest($1::text[], $6::int[]) as e(of_run, epoch) on e.of_run = f.run_id
-   ), held as (
-     select s.run_id from engine.sessions s join input i on i.run_id = s.run_id and i.epoch = s.epoch
-     where s.state = 'active' order by s.run_id for share of s
-   )
-   insert into engine.frames (run_id, seq, last, body, tail)
-   select run_id, seq, last, body, tail from input where run_id in (select run_id from held)
+  `insert into engine.frames (run_id, seq, last, body, tail)
+   select f.run_id, f.seq, f.last, f.body, f.tail
+   from unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::text[], $6::int[]) as f(run_id, seq, last, body, tail, epoch)
+   join engine.sessions s on s.run_id = f.run_id and s.epoch = f.epoch and s.state = 'active'
+   order by f.run_id
    on conflict do nothing
    returning run_id as "runId"`,
 );

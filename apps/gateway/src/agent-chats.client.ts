@@ -53,14 +53,14 @@ export class AgentChats {
 
   /** The completion in chunks, as the run goes on. */
   async stream(call: AgentCall): Promise<void> {
-    const { caller, request, reply } = call;
+    const { caller, reply } = call;
     const { chat } = this.#read(call.body);
     const runId = await this.#take(chat, call, ROUTE);
     const run = await onlyOnce(reply, () => this.#runs.get(runId, caller.orgId, undefined));
     const includesUsage = chat.stream_options?.include_usage === true;
-    await this.#sender.send(reply, run, 0, {
+    this.#sender.send(reply, run, 0, {
       atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${runId}/stream shows it.`),
-      headers: { 'x-request-id': request.id },
+      headers: {},
       render: (frame) => renderChat(frame, run, includesUsage),
     });
   }

@@ -58,7 +58,7 @@ export class AppModule {
     });
     const runs = new RunsClient(around.client('runs'));
     const streams = new RunStreams({ frames: new FramesClient(around.client('engine-orchestrator')), runs, hints: around.hints, log: around.log });
-    const sender = new StreamSender(streams);
+    const sender = new StreamSender(streams, around.log);
     around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const chats = new ChatsClient(must(clients.get('engine-orchestrator'), 'engine-orchestrator'));
     const tools = new ToolsClient(around.client('tool-executor'));

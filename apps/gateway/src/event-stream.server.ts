@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 
 const PING_EVERY_MS = 10_000;
@@ -7,61 +8,52 @@ const open = new Set<EventStream>();
 let pings: NodeJS.Timeout | undefined;
 
 /** One response of server-sent events: written as fast as its client reads, kept alive, and never compressed. */
-export class EventStream {
-  readonly #raw: FastifyReply['raw'];
-  readonly #left = new AbortController();
+export class EventStream extends Readable {
+  readonly #over = new AbortController();
+  #isWanted: (() => void) | undefined;
 
-  /** Begins the response with the headers that the reply has so far. */
+  /** Begins the response with these headers and those that the reply has so far. */
   constructor(reply: FastifyReply, headers: Record<string, string>) {
-    this.#raw = reply.raw;
-    reply.hijack();
-    const given = Object.entries(reply.getHeaders()).filter((header): header is [string, string] => header[1] !== undefined);
-    this.#raw.writeHead(200, {
-      ...Object.fromEntries(given),
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      connection: 'keep-alive',
-      'x-accel-buffering': 'no',
-      ...headers,
-    });
-    this.#raw.flushHeaders();
-    this.#raw.once('close', () => this.#end());
+    super();
     open.add(this);
     pings ??= setInterval(() => open.forEach((stream) => stream.#ping()), PING_EVERY_MS);
+    // The first bytes take the headers along.
+    this.push(PING);
+    void reply.code(200).headers({ ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform', connection: 'keep-alive', 'x-accel-buffering': 'no' }).send(this);
   }
 
-  /** Aborted when the client is gone. */
-  get left(): AbortSignal {
-    return this.#left.signal;
+  /** Aborted when the client is gone, or by `stop`. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   /** Writes events; resolves when the client takes more, or is gone. */
-  async write(text: string): Promise<void> {
-    if (this.#left.signal.aborted || this.#raw.write(text, 'latin1')) return;
-    await new Promise<void>((resolve) => {
-      const on = (): void => {
-        this.#raw.off('drain', on);
-        this.#left.signal.removeEventListener('abort', on);
-        resolve();
-      };
-      this.#raw.once('drain', on);
-      this.#left.signal.addEventListener('abort', on, { once: true });
-    });
+  write(text: string): Promise<void> {
+    if (this.destroyed || this.push(Buffer.from(text, 'latin1'))) return Promise.resolve();
+    return new Promise((resolve) => (this.#isWanted = resolve));
   }
 
-  end(): void {
-    this.#raw.end();
+  /** Ends what is written to it, which is over. */
+  stop(): void {
+    this.#over.abort();
   }
 
-  #ping(): void {
-    if (!this.#raw.writableNeedDrain) this.#raw.write(PING);
+  override _read(): void {
+    this.#isWanted?.();
+    this.#isWanted = undefined;
   }
 
-  #end(): void {
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     open.delete(this);
-    this.#left.abort();
+    this.#over.abort();
+    this._read();
+    done(error);
     if (open.size > 0) return;
     clearInterval(pings);
     pings = undefined;
+  }
+
+  #ping(): void {
+    if (!this.#isWanted) this.push(PING);
   }
 }

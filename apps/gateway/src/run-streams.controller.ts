@@ -33,7 +33,7 @@ export class RunStreamsController {
     const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
     if (replayed) reply.header('idempotency-replayed', 'true');
     const run = await this.runs.get(runId, caller.orgId, undefined);
-    await this.#send(run, 0, { caller, request, reply, cancels: on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
+    this.#send(run, 0, { caller, reply, cancels: on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
   }
 
   @Get(':runId/stream')
@@ -46,12 +46,13 @@ export class RunStreamsController {
     const after = lastEventId === undefined ? (query.starting_after ?? 0) : numberOf(lastEventId);
     const run = await this.runs.get(runId, caller.orgId, undefined);
     request.notes.runId = runId;
-    await this.#send(run, after, { caller, request, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
+    this.#send(run, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
   }
 
-  async #send(run: StreamedRun, after: number, { caller, request, reply, cancels, atDrain }: { caller: Caller; request: AppRequest; reply: FastifyReply; cancels: boolean; atDrain: string }): Promise<void> {
-    const ended = await this.sender.send(reply, run, after, { atDrain, headers: { 'x-request-id': request.id, 'x-run-id': run.runId } });
-    if (ended === 'left' && cancels) await this.runs.cancel(run.runId, caller.orgId, undefined);
+  #send({ runId, engine, createdAt }: StreamedRun, after: number, { caller, reply, cancels, atDrain }: { caller: Caller; reply: FastifyReply; cancels: boolean; atDrain: string }): void {
+    const { orgId } = caller;
+    // A run that is watched for long is not kept whole for that.
+    this.sender.send(reply, { runId, engine, createdAt }, after, { atDrain, headers: { 'x-run-id': runId }, ...(cancels && { onLeave: () => this.runs.cancel(runId, orgId, undefined) }) });
   }
 }
 

@@ -6,7 +6,7 @@ import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
 import { type Logger, metrics, metricsText, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
 import { invalidRequest } from './invalid-request.ts';
 import type { AppRequest } from './request.ts';
@@ -91,6 +91,12 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     spans.set(req, span);
     req.traceparent = span.traceparent;
     reply.header('x-request-id', req.id);
+    // What a client does not wait for never finishes, and is told of all the same.
+    reply.raw.once('close', () => {
+      if (reply.raw.writableFinished) return;
+      req.notes.errorCode ??= 'client_left';
+      note(req, reply);
+    });
     // The route, not the address as it was sent: that may be spelled with escapes.
     if (tokens && req.routeOptions.url?.startsWith('/internal/') && !isAccepted(tokens, req.headers.authorization)) {
       return done(new AppError('authentication_failed', { message: 'This route is for the other services only.' }));
@@ -98,7 +104,10 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     done();
   });
   instance.addHook('onResponse', (request, reply, done) => {
-    const req = request as AppRequest;
+    note(request as AppRequest, reply);
+    done();
+  });
+  function note(req: AppRequest, reply: FastifyReply): void {
     const route = req.routeOptions.url ?? 'unknown';
     const durationMs = Math.round(reply.elapsedTime * 10) / 10;
     const span = spans.get(req);
@@ -107,8 +116,7 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     metrics.httpDuration.observe({ service: options.name, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
     const level = route === '/health' || route === '/ready' || route.startsWith('/internal/') ? 'debug' : 'info';
     log[level]({ requestId: req.id, method: req.method, route, status: reply.statusCode, durationMs, traceId: req.traceparent.slice(3, 35), ...req.notes }, 'request');
-    done();
-  });
+  }
 }
 
 function isAccepted(tokens: readonly { token: Buffer }[], header: string | undefined): boolean {
