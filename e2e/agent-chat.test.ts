@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import OpenAI from 'openai';
 import type { RunPage } from './api.client.ts';
+import { driveAgentChat, haveOpenAi } from './clients/python.ts';
 import { shapes } from './product.ts';
 import type { Script } from './request.ts';
 import { functionTool, instructionsOf } from './request.ts';
@@ -9,6 +10,8 @@ import { stage } from './stage.ts';
 import { until } from './until.ts';
 
 type Document = { reasoning: { tooluse?: { tool_name: string; tool_result?: unknown } }[]; answer: unknown };
+
+haveOpenAi();
 
 describe.each(shapes)('npm openai with an engine in %s', (shape) => {
   const on = stage(shape);
@@ -161,5 +164,25 @@ describe.each(shapes)('npm openai with an engine in %s', (shape) => {
       const refused = await failure({}, { stream: true, tool_choice: 'required' });
       expect([refused.status, refused.code]).toEqual([400, 'invalid_request']);
     });
+  });
+});
+
+describe.each(shapes)('PyPI openai with an engine in %s', (shape) => {
+  const on = stage(shape);
+
+  test('gets the run’s document whole and streamed, a request in the background, and errors of the right class, each for one run', async () => {
+    const answer = 'caf\u00e9 \u2028 \u{1f600} done';
+    const api = await on.newTenant();
+    const report = await driveAgentChat({
+      baseUrl: `${api.base}/v1`, apiKey: api.key, instructions: instructionsOf({ tools: 1, answer }), failing: instructionsOf({ fail: '400x99' }),
+      tools: [functionTool('weather', `${on.endpoint.url}/tool/weather/${randomUUID()}`)],
+    });
+    const document = { answer, reasoning: [expect.objectContaining({ tooluse: expect.objectContaining({ tool_name: 'weather' }) })] };
+    expect(report).toEqual({
+      whole: document, streamed: document, async: document, totalTokens: expect.any(Number), submitted: expect.stringMatching(/^run_/),
+      failed: { name: 'InternalServerError', status: 500, code: 'upstream_rejected' }, failedStream: { name: 'APIError', status: null, code: 'upstream_rejected' },
+    });
+    await on.settled(report.submitted, api);
+    expect((await api.list()).body.runs).toHaveLength(6);
   });
 });

@@ -109,6 +109,14 @@ export function drivePlainChat({ baseUrl, apiKey, ...given }: { baseUrl: string;
   return drive([OPENAI, OPENAI_VERSION], 'plain_chat.py', [baseUrl, apiKey], given);
 }
 
+/** What `agent_chat.py` prints. */
+export type AgentChatReport = { whole: unknown; totalTokens: number; streamed: unknown; async: unknown; submitted: string; failed: unknown; failedStream: unknown };
+
+/** Has the package `openai` work with an engine in all its ways. */
+export function driveAgentChat({ baseUrl, apiKey, ...given }: { baseUrl: string; apiKey: string; instructions: string; failing: string; tools: unknown[] }): Promise<AgentChatReport> {
+  return drive([OPENAI, OPENAI_VERSION], 'agent_chat.py', [baseUrl, apiKey], given);
+}
+
 async function drive<Report>([name, version]: readonly [string, string], script: string, args: readonly string[], given: object): Promise<Report> {
   const child = spawn(await pythonWith(name, version), [new URL(script, import.meta.url).pathname, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(JSON.stringify(given));
