@@ -10,26 +10,34 @@ export function plainTargets(targets: readonly Target[], model: string | undefin
   return [...targets.filter(isNamed), ...targets.filter((target) => !isNamed(target))];
 }
 
-/** The most tokens that one reply may have, or undefined without a bound: that of the engine, or a lower one of the caller's key. */
-export function outputBound({ limits }: Engine, key: InternalChat['limits'] = {}): number | undefined {
-  const bound = Math.min(limits.outputTokens ?? Infinity, key.outputTokens ?? Infinity);
-  return bound === Infinity ? undefined : bound;
+/** The most tokens that one reply may have. */
+export interface OutputBound {
+  readonly tokens: number;
+  /** Where the request names no bound of its own: whether it gets this one. */
+  readonly isGiven: boolean;
+}
+
+/** The bound of a reply, or undefined without one: that of the engine, which only cuts what a request asks for, or a lower one of the caller's key, which holds for all. */
+export function outputBound({ limits }: Engine, key: InternalChat['limits'] = {}): OutputBound | undefined {
+  const tokens = Math.min(limits.outputTokens ?? Infinity, key.outputTokens ?? Infinity);
+  return tokens === Infinity ? undefined : { tokens, isGiven: key.outputTokens !== undefined };
 }
 
 /** The request as an upstream gets it: the caller's own, for the upstream's model, within bounds. A stream is always asked for its usage. */
-export function chatBody(request: ChatRequest, { model, reasoningEffort }: Target, bound: number | undefined): Json {
+export function chatBody(request: ChatRequest, { model, reasoningEffort }: Target, bound: OutputBound | undefined): Json {
   return {
     ...request,
     model,
     ...(request.stream && { stream_options: { ...request.stream_options, include_usage: true } }),
-    ...(bound !== undefined && bounded(request, bound)),
+    ...(bound && bounded(request, bound)),
     ...(reasoningEffort !== undefined && (request.reasoning_effort ?? undefined) === undefined && { reasoning_effort: reasoningEffort }),
   };
 }
 
-function bounded({ max_tokens: old, max_completion_tokens: current }: ChatRequest, bound: number): Json {
-  if (typeof current === 'number') return { max_completion_tokens: Math.min(current, bound) };
-  return { max_tokens: Math.min(old ?? bound, bound) };
+function bounded({ max_tokens: old, max_completion_tokens: current }: ChatRequest, { tokens, isGiven }: OutputBound): Json {
+  if (typeof current === 'number') return { max_completion_tokens: Math.min(current, tokens) };
+  if (typeof old === 'number') return { max_tokens: Math.min(old, tokens) };
+  return isGiven ? { max_tokens: tokens } : {};
 }
 
 /** All texts of a request that a model reads. */

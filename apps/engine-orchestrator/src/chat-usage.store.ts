@@ -17,7 +17,7 @@ interface Row {
 
 const ROWS_MAX = 500;
 // The answer is out already; what ends within this time is stored by one statement.
-const LINGER_MS = 20;
+const LINGER_MS = 50;
 const RETRY_MS = 500;
 
 /** Usage of plain calls, each counted once by its id. */

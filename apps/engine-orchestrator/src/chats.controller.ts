@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { InternalChat } from '@nightshift/contracts';
-import { type AppRequest, leaving, sendStreamed } from '@nightshift/http';
+import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import { Chats } from './chats.client.ts';
 
@@ -11,7 +11,7 @@ export class ChatsController {
 
   @Post()
   @HttpCode(200)
-  async create(@Body({ schema: InternalChat }) call: InternalChat, @Req() { traceparent }: AppRequest, @Res() reply: FastifyReply): Promise<void> {
-    await sendStreamed(reply, await this.chats.answer(call, traceparent, leaving(reply)));
+  create(@Body({ schema: InternalChat }) call: InternalChat, @Req() { traceparent }: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+    return streamTo(reply, (signal) => this.chats.answer(call, traceparent, signal));
   }
 }

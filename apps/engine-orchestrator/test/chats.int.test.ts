@@ -43,8 +43,8 @@ describe('a plain call', () => {
   test('may have no longer reply than the engine and the key allow', async () => {
     stage.first.answer = whole(completion());
     const { chats } = stage.chats({ engine: { limits: { contextTokens: 1000, outputTokens: 100 } } });
-    for (const [sent, limits] of [[{ max_tokens: 500 }, {}], [{ max_completion_tokens: 500 }, { outputTokens: 50 }], [{ max_tokens: 20 }, {}], [{}, {}]] as const) await textOf(await ask(chats, chatCall(sent, { limits })));
-    expect(stage.first.requests.map(({ body: { max_tokens: old, max_completion_tokens: current } }) => [old, current])).toEqual([[100, undefined], [undefined, 50], [20, undefined], [100, undefined]]);
+    for (const [sent, limits] of [[{ max_tokens: 500 }, {}], [{ max_completion_tokens: 500 }, { outputTokens: 50 }], [{ max_tokens: 20 }, {}], [{}, {}], [{}, { outputTokens: 70 }]] as const) await textOf(await ask(chats, chatCall(sent, { limits })));
+    expect(stage.first.requests.map(({ body: { max_tokens: old, max_completion_tokens: current } }) => [old, current])).toEqual([[100, undefined], [undefined, 50], [20, undefined], [undefined, undefined], [70, undefined]]);
   });
 });
 

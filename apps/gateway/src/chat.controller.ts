@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ChatCompletion, ChatRequest, findEngine } from '@nightshift/contracts';
-import { type AppRequest, leaving, sendStreamed } from '@nightshift/http';
+import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import { type AgentCall, AgentChats } from './agent-chats.client.ts';
 import type { Caller } from './api-key.ts';
@@ -34,9 +34,8 @@ export class ChatController {
     throw modelNotFound(model);
   }
 
-  async #callModel(body: ChatRequest, caller: Caller, request: AppRequest, reply: FastifyReply): Promise<void> {
-    const answer = await this.chats.call(body, caller, request.traceparent, leaving(reply));
-    await sendStreamed(reply, withRequestId(answer, request.id));
+  #callModel(body: ChatRequest, caller: Caller, { id, traceparent }: AppRequest, reply: FastifyReply): Promise<void> {
+    return streamTo(reply, async (signal) => withRequestId(await this.chats.call(body, caller, traceparent, signal), id));
   }
 
   /** Engines of the catalogue are agents, which run. */

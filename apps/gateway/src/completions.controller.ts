@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { CompletionRequest, TextCompletion } from '@nightshift/contracts';
-import { type AppRequest, leaving, sendStreamed } from '@nightshift/http';
+import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
@@ -24,9 +24,8 @@ export class CompletionsController {
   @Needs('runs:write')
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: TextCompletion })
-  async create(@Body({ schema: CompletionRequest }) body: CompletionRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+  create(@Body({ schema: CompletionRequest }) body: CompletionRequest, @CallerOf() caller: Caller, @Req() { id, traceparent }: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     if (!this.settings.isPlainModel(body.model)) throw modelNotFound(body.model);
-    const answer = await this.completions.answer(body, caller, request.traceparent, leaving(reply));
-    await sendStreamed(reply, withRequestId(answer, request.id));
+    return streamTo(reply, async (signal) => withRequestId(await this.completions.answer(body, caller, traceparent, signal), id));
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { AppError, DEFAULT_ENGINES, EnginesFile, ERRORS, findEngine, wireCode } from '@nightshift/contracts';
+import { AppError, DEFAULT_ENGINES, EnginesFile, ERRORS, findEngine, plainModelOf, plainModels, wireCode } from '@nightshift/contracts';
 
 const file = {
   upstreams: { main: { kind: 'openai', baseUrl: 'https://models.example.com/v1', apiKeyEnv: 'MAIN_KEY', concurrency: 8 } },
@@ -71,4 +71,37 @@ test('every error code has the status that clients rely on', () => {
   });
   expect([wireCode('request_too_large'), wireCode('conflict')]).toEqual(['invalid_request', 'conflict']);
   expect([new AppError('request_too_large').wireCode, new AppError('run_failed', { wireCode: 'turn_limit' }).wireCode]).toEqual(['invalid_request', 'turn_limit']);
+});
+
+describe('a model that is called plainly', () => {
+  const { engines } = EnginesFile.parse({
+    upstreams: { one: { kind: 'openai', baseUrl: 'http://127.0.0.1/v1' } },
+    engines: [
+      { id: 'agent', aliases: ['agent/alias'], upstreams: [{ name: 'one', model: 'real' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 1 } },
+      { id: 'acme/chat', upstreams: [{ name: 'one', model: 'real' }, { name: 'one', model: 'org/other' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 1 } },
+      { id: 'both', upstreams: [{ name: 'one', model: 'both' }], prices: { input: 1, output: 1 }, limits: { contextTokens: 1 } },
+    ],
+  });
+
+  test.each([
+    ['acme/chat', { engine: 'acme/chat', model: undefined }],
+    ['agent/alias', { engine: 'agent', model: undefined }],
+    ['real', { engine: 'agent', model: 'real' }],
+    ['org/other', { engine: 'acme/chat', model: 'org/other' }],
+    ['both', { engine: 'both', model: 'both' }],
+  ])('is an id with a slash that the catalogue holds, or a model of an upstream: %s', (name, expected) => {
+    const plain = plainModelOf(engines, undefined, name);
+    expect({ engine: plain?.engine.id, model: plain?.model }).toEqual(expected);
+  });
+
+  test('is no engine, and nothing that nobody configured', () => {
+    expect(['agent', 'acme/unknown', '', 'constructor'].map((name) => plainModelOf(engines, undefined, name))).toEqual([undefined, undefined, undefined, undefined]);
+    expect(DEFAULT_ENGINES.map(({ id }) => plainModelOf(DEFAULT_ENGINES, 'gpt-x', id))).toEqual(DEFAULT_ENGINES.map(() => undefined));
+  });
+
+  test('is the model of the one upstream that the operator named', () => {
+    expect(plainModelOf(DEFAULT_ENGINES, 'gpt-x', 'gpt-x')).toMatchObject({ model: 'gpt-x' });
+    expect(plainModels(DEFAULT_ENGINES, 'gpt-x')).toEqual(['gpt-x']);
+    expect(plainModels(engines, undefined)).toEqual(['real', 'org/other', 'both']);
+  });
 });

@@ -18,8 +18,21 @@ export function leaving({ raw }: FastifyReply): AbortSignal {
   return left.signal;
 }
 
+/** Sends what `answer` gives. A client that leaves first aborts its signal, and what comes of that is nobody's error. */
+export async function streamTo(reply: FastifyReply, answer: (signal: AbortSignal) => Promise<StreamedAnswer>): Promise<void> {
+  const signal = leaving(reply);
+  let begun: StreamedAnswer;
+  try {
+    begun = await answer(signal);
+  } catch (err) {
+    if (signal.aborted) return;
+    throw err;
+  }
+  await sendStreamed(reply, begun);
+}
+
 /** Sends an answer on as it comes, and no faster than the client takes it. One that breaks off is broken off for the client too. */
-export async function sendStreamed(reply: FastifyReply, { status, headers, body }: StreamedAnswer): Promise<void> {
+async function sendStreamed(reply: FastifyReply, { status, headers, body }: StreamedAnswer): Promise<void> {
   reply.status(status).headers(headers);
   if (typeof body === 'string') return void reply.send(body);
   const { raw } = reply;

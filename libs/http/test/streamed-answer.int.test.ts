@@ -1,6 +1,6 @@
 import { Controller, Inject, Module, Post, Req, Res } from '@nestjs/common';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { createApp, httpStreams, InternalClient, leaving, portOf, sendStreamed, type StreamedAnswer, withHeartbeats } from '@nightshift/http';
+import { createApp, httpStreams, InternalClient, portOf, type StreamedAnswer, streamTo, withHeartbeats } from '@nightshift/http';
 import { createLog, freePort } from '@nightshift/runtime';
 import { waitFor } from '@nightshift/testing';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -20,8 +20,8 @@ class Streaming {
   constructor(@Inject(ANSWER) private readonly answer: Answer) {}
 
   @Post('stream')
-  async create(@Req() { body }: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await sendStreamed(reply, await this.answer(body, leaving(reply)));
+  create(@Req() { body }: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return streamTo(reply, async (signal) => this.answer(body, signal));
   }
 }
 

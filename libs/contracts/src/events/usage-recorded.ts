@@ -3,7 +3,7 @@ import { StepUsage } from '../http/run.ts';
 
 /**
  * What one model turn used, with the tool calls it asked for. Sent by engine-orchestrator in the turn's own commit,
- * received by billing, which counts each (run, step) once.
+ * received by billing, which counts each (run, step) once. Of a plain model call `runId` is the completion's id, and `step` 0.
  */
 export const UsageRecorded = StepUsage.extend({
   runId: z.string(),
