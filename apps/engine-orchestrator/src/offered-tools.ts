@@ -1,10 +1,23 @@
-import { PLATFORM_TOOL_SPECS, platformParameters, platformToolOf, type SealedTool } from '@nightshift/contracts';
+import { PLATFORM_TOOL_SPECS, platformParameters, platformToolOf, type RunRequest, type SealedTool } from '@nightshift/contracts';
 import { assertNever, visibleParameters } from '@nightshift/std';
 import { mcpOffers, mcpToolsOf, type OfferedTool } from './mcp-offers.ts';
 import type { ModelTool } from './model.ts';
+import { type OwnNames, ownNames } from './planner.ts';
 import type { JournalEntry } from './session.ts';
 
 const ANYTHING = { type: 'object', properties: {}, additionalProperties: true };
+
+/** What a run offers its model: its tools, by the name they are called by, and the names of our own functions. */
+export interface Offers {
+  readonly tools: ReadonlyMap<string, OfferedTool>;
+  readonly names: OwnNames;
+}
+
+/** What is offered in every turn of a run. It takes as long as the run has tools, so whoever needs both asks once. */
+export function offersOf({ tools, answerFormat }: Pick<RunRequest, 'tools' | 'answerFormat'>, journal: readonly JournalEntry[]): Offers {
+  const offered = offeredTools(tools, journal);
+  return { tools: offered, names: ownNames(offered.keys(), answerFormat !== undefined) };
+}
 
 /** The tools of a run as they are offered to the model, in the order given; the first of a name wins. Those of MCP servers come last, as the journal says that they were listed. */
 export function offeredTools(tools: readonly SealedTool[], journal: readonly JournalEntry[]): Map<string, OfferedTool> {

@@ -3,8 +3,8 @@ import { answerOffer, answerPrompt } from './answer-function.ts';
 import type { Target } from './catalogue.ts';
 import { lastTurn, reachedLimit } from './limits.ts';
 import { type ModelContentPart, type ModelMessage, type ModelRequest, textTokens } from './model.ts';
-import { offeredTools } from './offered-tools.ts';
-import { ownNames, planOffers, planPrompt } from './planner.ts';
+import { offersOf } from './offered-tools.ts';
+import { planOffers, planPrompt } from './planner.ts';
 import { estimateFactor, type JournalEntry, type Session } from './session.ts';
 import { resultsOf, TaskTree } from './task-tree.ts';
 import { tokensOf, workingMemory } from './working-memory.ts';
@@ -35,9 +35,8 @@ const MEMORY_TOKENS_MIN = 256;
 
 /** What the model is asked in the session's next turn: a pure function of the session and its journal. */
 export function promptOf({ request, step, usage }: Pick<Session, 'request' | 'step' | 'usage'>, journal: readonly JournalEntry[], { model, responseFormat, reasoningEffort }: Omit<Target, 'upstream'>, engine: Engine): Prompt {
-  const offered = offeredTools(request.tools, journal);
+  const { tools: offered, names } = offersOf(request, journal);
   const { answerFormat } = request;
-  const names = ownNames(offered.keys(), answerFormat !== undefined);
   const plans = offered.size > 0;
   const answer = answerFormat && names.answer !== undefined && responseFormat !== 'json_schema' ? answerOffer(names.answer, answerFormat) : undefined;
   const tools = [...[...offered.values()].map(({ offer }) => offer), ...(plans ? planOffers(names) : []), ...(answer ? [answer] : [])];

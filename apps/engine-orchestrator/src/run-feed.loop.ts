@@ -7,8 +7,8 @@ import type { FrameLoop, RunFrames } from './frame.loop.ts';
 import { type Chunk, lastOf, type StoredChunk } from './frame.store.ts';
 import { LiveTurn, PREAMBLE_CHARS_MAX } from './live-turn.ts';
 import type { ModelDelta } from './model.ts';
-import { offeredTools } from './offered-tools.ts';
-import { isOwn, ownNames } from './planner.ts';
+import { offersOf } from './offered-tools.ts';
+import { isOwn } from './planner.ts';
 import type { JournalEntry, Session, TurnEntry } from './session.ts';
 import type { ClaimedSession } from './session.store.ts';
 import { TaskTree } from './task-tree.ts';
@@ -51,10 +51,9 @@ export class RunFeed {
   /** Hears a model's turn. */
   turn(journal: readonly JournalEntry[]): TurnFeed {
     const { request } = this.#session;
-    const offered = offeredTools(request.tools, journal);
-    const names = ownNames(offered.keys(), request.answerFormat !== undefined);
+    const { tools, names } = offersOf(request, journal);
     const speaksFirst = journal.some((entry) => entry.kind === 'turn' && entry.calls.length > 0 && entry.content.length > PREAMBLE_CHARS_MAX);
-    return new TurnFeed(this.#document, this.#frames, (callId) => new LiveTurn(this.#document, { isOwn: (name) => isOwn(names, name), hasTools: offered.size > 0, hasFormat: request.answerFormat !== undefined, speaksFirst, callId }));
+    return new TurnFeed(this.#document, this.#frames, (callId) => new LiveTurn(this.#document, { isOwn: (name) => isOwn(names, name), hasTools: tools.size > 0, hasFormat: request.answerFormat !== undefined, speaksFirst, callId }));
   }
 
   /** The frames that a decided turn adds and that are not stored yet: they are, with its commit. */
@@ -131,7 +130,7 @@ export function leftOf({ frameSeq }: Pick<Session, 'frameSeq'>, chunks: readonly
 
 /** The document of a session as it stands. */
 export function openDocument({ request, calls }: Pick<Session, 'request' | 'calls'>, journal: readonly JournalEntry[], engine: Pick<Engine, 'limits'> | undefined, { text, tail }: Left): ReturnType<typeof RunDocument.open> {
-  const names = ownNames(offeredTools(request.tools, journal).keys(), request.answerFormat !== undefined);
+  const { names } = offersOf(request, journal);
   const tree = TaskTree.of(journal, names, engine?.limits.subtaskDepth);
   return RunDocument.open(tree, request.answerOnly ?? false, { unanswered: new Set(calls ?? []), text, tail });
 }

@@ -6,8 +6,8 @@ import { checkAnswer, correctionOf } from './answer.ts';
 import { answerTooLarge, callCount, parallelCalls, reachedLimit, repeatedFailures, resultBytes } from './limits.ts';
 import type { ModelReply } from './model.ts';
 import type { OfferedTool } from './mcp-offers.ts';
-import { offeredTools } from './offered-tools.ts';
-import { isOwn, type OwnNames, ownNames } from './planner.ts';
+import { type Offers, offersOf } from './offered-tools.ts';
+import { isOwn, type OwnNames } from './planner.ts';
 import { addUsage, type JournalCall, type JournalEntry, type ResultEntry, type Session, type TurnEntry } from './session.ts';
 import { TaskTree } from './task-tree.ts';
 import { parseToolArguments } from './tool-arguments.ts';
@@ -42,7 +42,8 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     const repeated = reply.toolCalls.findIndex((other) => other.id === call.id) !== index;
     return { callId, modelCallId: call.id === '' || repeated ? callId : call.id, name: call.name, arguments: call.arguments };
   });
-  const names = namesOf(session, journal);
+  const offers = offersOf(session.request, journal);
+  const { names } = offers;
   const answered = reply.finishReason === 'content_filter' || calls.every(({ name }) => name === names.answer);
   const repeated = repeatedFailures(journal);
   const reached = reachedLimit(session, engine);
@@ -50,7 +51,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
   // Where the reply was cut off, nobody knows what else the last call would have said.
   const cut = reply.finishReason === 'length' ? calls.at(-1) : undefined;
   const checks: Checks = { callsMax: (engine.limits.toolCalls ?? Infinity) - callCount(session.usage), cut, isInVain: (call) => repeated(call) === 'refuse', problemsOf: argumentProblems };
-  const { results, commands } = answered || reached || stuck ? NOTHING : dispatch(session, journal, { step: session.step, calls }, checks);
+  const { results, commands } = answered || reached || stuck ? NOTHING : dispatch(offers, { step: session.step, calls }, checks);
   const used: StepUsage = { ...tokensUsed(reply), toolCalls: countOf(calls, commands) };
   const entry: TurnEntry = {
     kind: 'turn',
@@ -63,7 +64,7 @@ export function next(session: Session, journal: readonly JournalEntry[], reply: 
     costMicroUsd: costMicroUsd(used, engine),
   };
   const end = { entry, ...NOTHING, usage: addUsage(session.usage, used) };
-  if (answered) return { ...end, ...answerOf(session, journal, entry, reply, engine) };
+  if (answered) return { ...end, ...answerOf(session, journal, names, entry, reply, engine) };
   if (reached) return { ...end, outcome: failure(reached.code, reached.message) };
   if (stuck) return { ...end, outcome: failure('repeated_failure', `The model called ${stuck.name} again and again with the same arguments, and it failed each time.`) };
   const planned = TaskTree.of(journal, names, engine.limits.subtaskDepth).grow(entry, new Map());
@@ -82,11 +83,6 @@ function countOf(calls: readonly JournalCall[], commands: readonly Command[]): R
   return Object.fromEntries([...byName].map(([name, list]) => [name, list.length]));
 }
 
-/** The names of our own functions in a session. */
-function namesOf({ request }: Pick<Session, 'request'>, journal: readonly JournalEntry[]): OwnNames {
-  return ownNames(offeredTools(request.tools, journal).keys(), request.answerFormat !== undefined);
-}
-
 /** What keeps a call from being made. */
 interface Checks {
   readonly callsMax: number;
@@ -100,19 +96,17 @@ interface Checks {
 const UNCHECKED: Checks = { callsMax: Infinity, cut: undefined, isInVain: () => false, problemsOf: () => [] };
 
 /** What becomes of a turn's calls: at most `callsMax` of them are made, and none that was cut off or is in vain. */
-function dispatch(session: Session, journal: readonly JournalEntry[], { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, cut, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
-  const offered = offeredTools(session.request.tools, journal);
-  const names = namesOf(session, journal);
+function dispatch({ tools, names }: Offers, { step, calls }: Pick<TurnEntry, 'step' | 'calls'>, { callsMax, cut, isInVain, problemsOf }: Checks = UNCHECKED): Pick<TurnEnd, 'results' | 'commands'> {
   const results: ResultEntry[] = [];
   const commands: Command[] = [];
   for (const call of calls) {
-    const known = offered.get(call.name);
+    const known = tools.get(call.name);
     const args = parseToolArguments(call.arguments);
     const refuse = (errorCode: string, content: string): void => void results.push({ kind: 'result', step, callId: call.callId, result: { isError: true, errorCode, content } });
     const problems = known && args.ok ? problemsOf(known, args.value) : [];
     if (call.name === names.answer) refuse('not_alone', 'answer when the results of the other calls are known');
     else if (isOwn(names, call.name)) continue;
-    else if (!known) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...offered.keys()].join(', ') || 'none'}`);
+    else if (!known) refuse('unknown_tool', `there is no tool "${call.name.slice(0, 64)}"; the tools are: ${[...tools.keys()].join(', ') || 'none'}`);
     else if (call === cut) refuse('invalid_arguments', 'the call was cut off at the output limit and was not made; say less in one turn');
     else if (!args.ok) refuse('invalid_arguments', args.message);
     else if (problems.length > 0) refuse('invalid_arguments', ['The arguments do not match the parameters of the tool, so the call was not made:', ...problems.map((problem) => `- ${problem}`)].join('\n'));
@@ -124,7 +118,7 @@ function dispatch(session: Session, journal: readonly JournalEntry[], { step, ca
 }
 
 /** Whether a reply that answers, by its text or by our function for it, ends the run, or has to be given once more. */
-function answerOf(session: Session, journal: readonly JournalEntry[], entry: TurnEntry, reply: ModelReply, engine: Engine): Pick<TurnEnd, 'entry' | 'results' | 'outcome'> {
+function answerOf(session: Session, journal: readonly JournalEntry[], names: OwnNames, entry: TurnEntry, reply: ModelReply, engine: Engine): Pick<TurnEnd, 'entry' | 'results' | 'outcome'> {
   const { answerFormat } = session.request;
   const failed = (code: string, message: string, details?: Record<string, unknown>) => ({ entry, results: [], outcome: failure(code, message, details) });
   const [call, ...more] = entry.calls;
@@ -136,7 +130,7 @@ function answerOf(session: Session, journal: readonly JournalEntry[], entry: Tur
   if (tooLarge) return failed(tooLarge.code, tooLarge.message);
   const checked = checkAnswer(content, answerFormat);
   if (checked.ok) {
-    const reasoning = TaskTree.of([...journal, entry], namesOf(session, journal), engine.limits.subtaskDepth).tasks();
+    const reasoning = TaskTree.of([...journal, entry], names, engine.limits.subtaskDepth).tasks();
     return { entry, results: [], outcome: { status: 'succeeded', result: { answer: checked.value, reasoning } } };
   }
   const { problems } = checked;
@@ -163,11 +157,11 @@ export function missingCommands(session: Session, journal: readonly JournalEntry
   const turn = journal.findLast((entry): entry is TurnEntry => entry.kind === 'turn');
   if (!turn) return [];
   const known = new Set(journal.flatMap((entry) => (entry.kind === 'result' ? [entry.callId] : [])));
-  return dispatch(session, journal, turn).commands.filter((command) => !known.has(command.callId));
+  return dispatch(offersOf(session.request, journal), turn).commands.filter((command) => !known.has(command.callId));
 }
 
 /** One call of the journal as it was commanded, or undefined for a call that was never commanded. */
 export function commandOf(session: Session, journal: readonly JournalEntry[], callId: string): Command | undefined {
   const turn = journal.find((entry): entry is TurnEntry => entry.kind === 'turn' && entry.calls.some((call) => call.callId === callId));
-  return turn && dispatch(session, journal, turn).commands.find((command) => command.callId === callId);
+  return turn && dispatch(offersOf(session.request, journal), turn).commands.find((command) => command.callId === callId);
 }

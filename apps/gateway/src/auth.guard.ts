@@ -11,6 +11,7 @@ import { Settings } from './settings.ts';
 const SCOPE = 'scope';
 const BROWSER = 'browser';
 const UNLIMITED = 'unlimited';
+const READS = new Set(['GET', 'HEAD']);
 const callers = new WeakMap<AppRequest, Caller>();
 
 /** The scope a key needs for a route. */
@@ -44,7 +45,7 @@ export class AuthGuard implements CanActivate {
     request.notes.orgId = caller.orgId;
     const scope = this.reflector.get<Scope | undefined>(SCOPE, context.getHandler());
     if (scope !== undefined && !caller.scopes.includes(scope)) throw new AppError('permission_denied', { message: `The API key lacks the scope "${scope}".` });
-    if (request.method !== 'GET' && !this.reflector.get<boolean | undefined>(UNLIMITED, context.getHandler())) await this.limiter.check(caller);
+    if (!READS.has(request.method) && !this.reflector.get<boolean | undefined>(UNLIMITED, context.getHandler())) await this.limiter.check(caller);
     callers.set(request, caller);
     return true;
   }

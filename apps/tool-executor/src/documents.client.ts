@@ -22,12 +22,14 @@ type Pool = InstanceType<typeof import('tinypool').Tinypool>;
 /** Reads documents in threads, which begin with the first document; one that takes too long is ended. Organisations take turns. */
 export class Documents {
   readonly #timeoutMs: number;
+  readonly #growthBytesMax: number;
   readonly #room: FairGate;
   readonly #gate = new FairGate(THREADS);
   #pool: Promise<Pool> | undefined;
 
-  constructor({ timeoutMs = TIMEOUT_MS, documentsMax = DOCUMENTS_MAX } = {}) {
+  constructor({ timeoutMs = TIMEOUT_MS, documentsMax = DOCUMENTS_MAX, growthBytesMax = GROWTH_BYTES_MAX } = {}) {
     this.#timeoutMs = timeoutMs;
+    this.#growthBytesMax = growthBytesMax;
     this.#room = new FairGate(documentsMax);
   }
 
@@ -47,7 +49,7 @@ export class Documents {
     const late = AbortSignal.timeout(this.#timeoutMs);
     const large = new AbortController();
     const before = process.memoryUsage.rss();
-    const watch = setInterval(() => process.memoryUsage.rss() - before > GROWTH_BYTES_MAX && large.abort(), WATCH_MS);
+    const watch = setInterval(() => process.memoryUsage.rss() - before > this.#growthBytesMax && large.abort(), WATCH_MS);
     try {
       this.#pool ??= start();
       const pool = await this.#pool;

@@ -61,8 +61,8 @@ const IDLE_MS = 300_000;
 const SWEEP_MS = 30_000;
 const GOODBYE_MS = 1000;
 
-/** Connections to MCP servers over one egress: all HTTP goes through it. */
-export function createMcpServers(egress: Egress): McpServers {
+/** Connections to MCP servers over one egress: all HTTP goes through it. A server has three times `connectTimeoutMs` until it can be called. */
+export function createMcpServers(egress: Egress, { connectTimeoutMs = CONNECT_TIMEOUT_MS } = {}): McpServers {
   const known = new Map<string, Known>();
   const connections = new Map<string, Connection>();
 
@@ -84,7 +84,7 @@ export function createMcpServers(egress: Egress): McpServers {
       );
       connection.transport = new StreamableHTTPClientTransport(new URL(address.url), { fetch, reconnectionScheduler: reconnectLater, requestInit: { headers: { ...address.headers } } });
       endWithStreams(connection.transport);
-      await within(CONNECT_TIMEOUT_MS * 3, client.connect(connection.transport, { timeout: CONNECT_TIMEOUT_MS, ...(prior && { prior }) }), () => void client.close().catch(() => undefined));
+      await within(connectTimeoutMs * 3, client.connect(connection.transport, { timeout: connectTimeoutMs, ...(prior && { prior }) }), () => void client.close().catch(() => undefined));
       return client;
     };
     const prior = memory.era && memory.era.until > performance.now() ? memory.era.prior : undefined;

@@ -14,9 +14,9 @@ export function mcpTool(url: string, credentials?: ToolCredentials, more: Partia
 }
 
 /** MCP servers, and the client that a test reaches them with. */
-export function mcpStage({ allow = ['127.0.0.1/32'] }: { allow?: readonly string[] } = {}) {
+export function mcpStage({ allow = ['127.0.0.1/32'], ...bounds }: { allow?: readonly string[]; connectTimeoutMs?: number } = {}) {
   const egress = createEgress({ allow });
-  const servers = createMcpServers(egress);
+  const servers = createMcpServers(egress, bounds);
   const started: TestMcpServer[] = [];
   const mcp = { servers, sealPrivateKey: sealKey.privateKey };
 

@@ -146,3 +146,21 @@ test('a server that breaks each stream off is asked no more than once a second f
   expect(gapsMs).toEqual(Array.from({ length: 3 }, () => expect.any(Number)));
   expect(Math.min(...gapsMs)).toBeGreaterThan(990);
 });
+
+test.each(['server/discover', 'initialize', 'notifications/initialized'])('a server that never answers %s is given up, and its connection closed', async (silent) => {
+  const hasty = mcpStage({ connectTimeoutMs: 200 });
+  const closed = Promise.withResolvers<void>();
+  try {
+    const server = await hasty.serve({
+      revision: '2025',
+      before: (_req, res, { method }) => {
+        // What is answered begins to be, and comes to nothing.
+        if (method === silent) res.on('close', closed.resolve).writeHead(200, { 'content-type': 'application/json' }).write(' ');
+      },
+    });
+    expect(await hasty.call(mcpTool(server.url), 'write', { text: 'a' })).toMatchObject({ isError: true, errorCode: 'timeout' });
+    await closed.promise;
+  } finally {
+    await hasty.close();
+  }
+});

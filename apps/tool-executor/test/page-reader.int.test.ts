@@ -6,6 +6,7 @@ import { createEgress, type Egress } from '@nightshift/http';
 import { waitFor } from '@nightshift/testing';
 import { Documents } from '../src/documents.client.ts';
 import { type PageCall, readPage } from '../src/page-reader.tool.ts';
+import { pdf, pdfBomb } from './pdf.ts';
 
 type Page = { body: string | Buffer; type?: string; status?: number; headers?: Record<string, string> };
 
@@ -34,32 +35,12 @@ const pages: Record<string, Page> = {
   '/pdf': { body: pdf('Quarterly harbour report'), type: 'application/pdf' },
   '/pdf-in-disguise': { body: pdf('Quarterly harbour report'), type: 'application/octet-stream' },
   '/broken-pdf': { body: '%PDF-1.7 nothing more', type: 'application/pdf' },
+  '/bomb': { body: await pdfBomb(256), type: 'application/pdf' },
   '/image': { body: Buffer.from([0x89, 0x50, 0x4e, 0x47]), type: 'image/png' },
   '/gone': { body: 'gone', status: 410 },
   '/inside': { body: '', status: 302, headers: { location: 'http://169.254.169.254/latest/meta-data' } },
   '/nested': { body: `<html><body>${'<div>'.repeat(50_000)}deep`, type: 'text/html' },
 };
-
-/** A PDF of one page with one line of text. */
-function pdf(line: string): string {
-  const content = `BT /F1 24 Tf 72 720 Td (${line}) Tj ET`;
-  const objects = [
-    '<< /Type /Catalog /Pages 2 0 R >>',
-    '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
-    '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 5 0 R >> >> /Contents 4 0 R >>',
-    `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
-    '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>',
-    '<< /Title (Report) >>',
-  ];
-  let text = '%PDF-1.4\n';
-  const offsets = objects.map((object, index) => {
-    const at = text.length;
-    text += `${index + 1} 0 obj\n${object}\nendobj\n`;
-    return at;
-  });
-  const table = offsets.map((at) => `${String(at).padStart(10, '0')} 00000 n \n`).join('');
-  return `${text}xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${table}trailer\n<< /Size ${objects.length + 1} /Root 1 0 R /Info 6 0 R >>\nstartxref\n${text.length}\n%%EOF`;
-}
 
 const server = createServer((req, res: ServerResponse) => {
   const page = pages[req.url ?? ''] ?? { body: 'no such page', status: 404 };
@@ -176,6 +157,18 @@ describe('a page made to keep the reader busy', () => {
     expect(await read('/nested', {}, hasty)).toMatchObject({ isError: true, errorCode: 'unreadable', content: { message: expect.stringContaining('too long') } });
     expect((await read('/short', {}, hasty)).isError).toBe(false);
   });
+});
+
+test('a PDF that unpacks to more memory than one may take is given up, and the next one is read', async () => {
+  const tight = new Documents({ timeoutMs: 60_000, growthBytesMax: 64 * 1024 * 1024 });
+  try {
+    // The thread and what it needs to read a PDF are there before the first measure.
+    expect((await read('/pdf', {}, tight)).isError).toBe(false);
+    expect(await read('/bomb', {}, tight)).toMatchObject({ isError: true, errorCode: 'unreadable', content: { message: expect.stringContaining('too much memory') } });
+    expect((await read('/short', {}, tight)).isError).toBe(false);
+  } finally {
+    await tight.close();
+  }
 });
 
 test('a page that nobody waits for any more is given up with the reason', async () => {
