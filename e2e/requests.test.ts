@@ -96,6 +96,7 @@ describe.each(shapes)('a request in the background in %s', (shape) => {
 
   test.each([
     ['an unknown model', 404, 'model_not_found', { model: 'no-such-model' }],
+    ['a plain model', 400, 'invalid_request', { model: 'fake-model' }],
     ['no messages', 400, 'invalid_request', { messages: [] }],
     ['a callback URL that is none', 400, 'invalid_request', { callbackUrl: 'ftp://example.com' }],
     ['a tool of its own program', 400, 'invalid_request', { tools: [{ type: 'function', function: { name: 'mine', parameters: {} } }] }],

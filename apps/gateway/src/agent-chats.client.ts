@@ -75,8 +75,9 @@ export class AgentChats {
   #read(body: unknown): { chat: AgentChat; engine: Engine } {
     const parsed = AgentChat.safeParse(body);
     if (!parsed.success) throw invalidRequest(parsed.error.issues);
-    const engine = findEngine(this.#settings.engines, parsed.data.model);
-    if (!engine) throw modelNotFound(parsed.data.model);
+    const { model } = parsed.data;
+    const engine = findEngine(this.#settings.engines, model);
+    if (!engine) throw this.#settings.isPlainModel(model) ? onlyEngines(model) : modelNotFound(model);
     return { chat: parsed.data, engine };
   }
 
@@ -103,6 +104,11 @@ export class AgentChats {
       throw err;
     }
   }
+}
+
+function onlyEngines(model: string): AppError {
+  const problem = `"${model}" is a plain model; only engines work in the background`;
+  return new AppError('invalid_request', { message: `model: ${problem}`, details: { fields: { model: problem } } });
 }
 
 /** What comes after a run was created: clients must not repeat a request that fails there by themselves, since that would be another run. */

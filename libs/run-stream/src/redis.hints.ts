@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { CheckResult, Logger } from '@nightshift/runtime';
 import { Redis } from 'ioredis';
 import type { Hints } from './hints.ts';
@@ -58,13 +59,18 @@ export class RedisHints implements Hints {
     return this.#down ? [{ state: 'degraded', missing: 'redis' }] : [];
   }
 
-  close(): Promise<void> {
-    this.#publisher.disconnect();
-    this.#subscriber.disconnect();
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await Promise.all([this.#publisher, this.#subscriber].map(disconnect));
   }
 
   async #tell(subscription: Promise<unknown>): Promise<void> {
     await subscription.catch((err: unknown) => this.#log.debug({ err }, 'subscription'));
   }
+}
+
+/** A connection that is not there has no end to wait for. */
+async function disconnect(client: Redis): Promise<void> {
+  const ended = client.status === 'ready' ? once(client, 'end') : undefined;
+  client.disconnect();
+  await ended;
 }
