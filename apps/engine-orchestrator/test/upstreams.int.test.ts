@@ -176,7 +176,7 @@ test('an upstream that says when to come back uses up none of a run’s tries', 
   first.fail({ kind: 'status', status: 429, retryAfter: '1' });
   const { begin } = engineOf({ engines: [alone] });
   const runId = await begin('run:x answer:later');
-  await waitFor(() => first.record().requests === 2);
+  await waitFor(async () => first.record().requests === 2 && !(await rowOf(runId)).held);
   expect(await rowOf(runId)).toMatchObject({ upstreamFailures: 0, attempts: 0 });
   first.fail(null);
   expect(await outcomeOf(runId)).toMatchObject({ status: 'succeeded' });
@@ -195,7 +195,7 @@ describe('an upstream with limits', () => {
 
   test('lets organisations take turns: one run is not behind the many of another', async () => {
     const { begin } = engineOf({ engines: [alone], first: { concurrency: 1 } });
-    await begin('run:holding delay:300');
+    await begin('run:holding delay:2000');
     await waitFor(() => first.record().inFlight === 1);
     const many = await Promise.all(Array.from({ length: 8 }, (_, index) => begin(`run:many${index} delay:20`, { orgId: 'org_many' })));
     for (const runId of many) await waitFor(async () => !(await rowOf(runId)).held);
