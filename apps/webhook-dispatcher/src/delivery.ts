@@ -1,17 +1,23 @@
 import type { RunStatus } from '@nightshift/contracts';
 import { assertNever, jitterMs } from '@nightshift/std';
+import type { Subscription } from './subscription.ts';
 
-/** What an endpoint is told of: `job.canceled` goes to a run's own callback only. */
-export type WebhookEvent = 'job.succeeded' | 'job.failed' | 'job.canceled';
+/** What a run's end is called. */
+export type RunEvent = 'job.succeeded' | 'job.failed' | 'job.canceled';
 
-/** Whom a delivery goes to; with the run it is the delivery's natural key. */
+/** Whom a delivery of a run's own callback goes to; otherwise that is the subscription. With the run it is the delivery's natural key. */
 export const CALLBACK_TARGET = 'callback';
 
 /** A delivery as a worker needs it. */
 export interface Delivery {
   readonly orgId: string;
-  readonly runId: string;
-  readonly event: WebhookEvent;
+  /** Null for canaries and tests. */
+  readonly runId: string | null;
+  /** As the endpoint is told: an alias if the subscription goes by it. */
+  readonly event: string;
+  readonly subscriptionId: string | null;
+  /** The subscription as it is now; null without one, and when it was deleted. */
+  readonly subscription: Pick<Subscription, 'callbackUrl' | 'egressAllow' | 'secret' | 'previousSecret' | 'headers' | 'retrySeconds'> | null;
   readonly url: string;
   /** CIDRs that the organisation may reach besides the operator's. */
   readonly egressAllow: readonly string[];
@@ -20,6 +26,17 @@ export interface Delivery {
   /** Attempts that were made and recorded. */
   readonly attemptCount: number;
   readonly traceparent: string;
+}
+
+/** A delivery to be made. */
+export interface NewDelivery extends Pick<Delivery, 'orgId' | 'runId' | 'event' | 'url' | 'egressAllow' | 'subscriptionId' | 'traceparent'> {
+  readonly id: string;
+  readonly target: string;
+  readonly lane: string;
+  /** JSON, as it is sent. */
+  readonly body: string;
+  /** Where an order is kept: when the run ended. */
+  readonly completedAt: string | null;
 }
 
 /** What matters of an attempt for what comes next; it has delivered if `errorCode` is null. */
@@ -31,11 +48,24 @@ export interface AttemptResult {
 
 /** The delivery's state after an attempt; a pending one is due again after `delayMs`. */
 export interface Verdict {
-  readonly status: 'delivered' | 'pending' | 'dead';
+  readonly status: 'delivered' | 'pending' | 'dead' | 'canceled';
   readonly delayMs: number;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
 }
+
+/** The state of a delivery whose subscription was deleted. */
+export const ORPHANED: Verdict = { status: 'canceled', delayMs: 0, errorCode: null, errorMessage: null };
+
+const LOCKED_DELAY_MS = 60_000;
+
+/** The state of a delivery whose secret cannot be opened: it waits until the operator has given the key back. */
+export const LOCKED: Verdict = {
+  status: 'pending',
+  delayMs: LOCKED_DELAY_MS,
+  errorCode: 'secret_locked',
+  errorMessage: 'The subscription’s secret cannot be opened with the server’s encryption keys, so nothing was sent.',
+};
 
 /** The state of a delivery that too many workers were lost with. */
 export function workerLost(claims: number): Verdict {
@@ -55,7 +85,7 @@ export function judge(result: AttemptResult, attempt: number, retrySeconds: read
 }
 
 /** The event of a run that has ended. Throws for a status that is no end. */
-export function eventOf(status: RunStatus): WebhookEvent {
+export function eventOf(status: RunStatus): RunEvent {
   switch (status) {
     case 'succeeded':
       return 'job.succeeded';

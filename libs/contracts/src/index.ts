@@ -31,6 +31,16 @@ export {
   UsagePage,
 } from './http/internal.ts';
 export { InternalMcpListings, InternalMcpQuestion, McpListing, McpOffer } from './http/mcp.ts';
+export {
+  InternalCreateSubscription,
+  InternalFinishedBodies,
+  InternalFinishedRuns,
+  InternalRotateSecret,
+  InternalSendCanary,
+  InternalSubscriptionCreated,
+  InternalTestSubscription,
+  InternalUpdateSubscription,
+} from './http/internal-webhook.ts';
 export { aliasesOf, PLATFORM_TOOL_SPECS, PLATFORM_TOOLS, platformParameters, type PlatformToolId, platformToolOf } from './http/platform-tool.ts';
 export {
   AnswerEncoding,
@@ -70,5 +80,16 @@ export {
 } from './http/saved-tool.ts';
 export { FunctionTool, McpTool, PlatformTool, SealedFunctionTool, SealedMcpTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
 export { ToolBlock, ToolResponse } from './http/tool-response.ts';
+export {
+  CanarySent,
+  CreateSubscription,
+  RotateSecret,
+  SendCanary,
+  Subscription,
+  SubscriptionList,
+  UpdateSubscription,
+  WebhookEventType,
+  WebhookFilters,
+} from './http/webhook.ts';
 export { TokensWait, TokensWaitQuery, UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
 export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { RunFinished } from '../events/run-finished.ts';
+import { CreateSubscription, RotateSecret, SendCanary, Subscription, UpdateSubscription } from './webhook.ts';
+
+const Owner = { orgId: z.string(), egressAllow: z.array(z.string()).describe('CIDRs that the organisation may reach besides the operator’s.') };
+
+/** gateway → webhook-dispatcher: a subscription to make. */
+export const InternalCreateSubscription = z.object({
+  id: z.string(),
+  ...Owner,
+  subscription: CreateSubscription,
+  idempotency: z.object({ key: z.string(), bodyHash: z.string() }).optional(),
+});
+export type InternalCreateSubscription = z.infer<typeof InternalCreateSubscription>;
+
+/** webhook-dispatcher → gateway: the subscription with its secret; `replayed` when an earlier request with the same key made it. */
+export const InternalSubscriptionCreated = z.object({ subscription: Subscription, replayed: z.boolean() });
+export type InternalSubscriptionCreated = z.infer<typeof InternalSubscriptionCreated>;
+
+/** gateway → webhook-dispatcher: changes of a subscription. */
+export const InternalUpdateSubscription = z.object({ ...Owner, changes: UpdateSubscription });
+export type InternalUpdateSubscription = z.infer<typeof InternalUpdateSubscription>;
+
+/** gateway → webhook-dispatcher: a new secret, made by the gateway so that the order may be repeated. */
+export const InternalRotateSecret = RotateSecret.extend({ orgId: z.string(), secret: z.string() });
+export type InternalRotateSecret = z.infer<typeof InternalRotateSecret>;
+
+/** gateway → webhook-dispatcher: a delivery to try an endpoint with. */
+export const InternalSendCanary = SendCanary.extend({ ...Owner, deliveryId: z.string(), traceparent: z.string() });
+export type InternalSendCanary = z.infer<typeof InternalSendCanary>;
+
+/** gateway → webhook-dispatcher: a delivery to try a subscription with. */
+export const InternalTestSubscription = z.object({ orgId: z.string(), deliveryId: z.string(), traceparent: z.string() });
+export type InternalTestSubscription = z.infer<typeof InternalTestSubscription>;
+
+/** webhook-dispatcher → runs: the whole announcements of runs whose events did not carry their bodies; unknown runs are left out. */
+export const InternalFinishedRuns = z.object({ runIds: z.array(z.string()).max(64) });
+export type InternalFinishedRuns = z.infer<typeof InternalFinishedRuns>;
+export const InternalFinishedBodies = z.object({ events: z.array(RunFinished) });
