@@ -30,10 +30,12 @@ import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
 import { StreamSender } from './stream-sender.server.ts';
+import { SubscriptionsController } from './subscriptions.controller.ts';
 import { TextCompletions } from './text-completions.client.ts';
 import { ToolsClient } from './tools.client.ts';
 import { ToolsController } from './tools.controller.ts';
 import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
+import { WebhooksClient } from './webhooks.client.ts';
 
 const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-dispatcher', 'billing'] as const;
 
@@ -71,7 +73,7 @@ export class AppModule {
     around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
@@ -84,6 +86,7 @@ export class AppModule {
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: chats },
         { provide: TextCompletions, useValue: new TextCompletions(chats) },
+        { provide: WebhooksClient, useValue: new WebhooksClient(around.client('webhook-dispatcher')) },
         { provide: RateLimiter, useValue: limiter },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },
