@@ -8,6 +8,8 @@ import { Canaries } from './canary.store.ts';
 import type { WebhookEnvironment } from './config.ts';
 import { DeliveryLoop } from './delivery.loop.ts';
 import { DeliveryStore } from './delivery.store.ts';
+import { EndpointLoop } from './endpoint.loop.ts';
+import { EndpointStore } from './endpoint.store.ts';
 import { FinishedConsumer, FinishedRuns } from './finished.consumer.ts';
 import { Subscribers } from './subscribers.store.ts';
 import { SubscriptionStore } from './subscription.store.ts';
@@ -33,16 +35,22 @@ export class AppModule {
     const subscriptions = new SubscriptionStore(db, keys);
     const subscribers = new Subscribers(db, hints);
     const egress = createEgress({ allow: environment.EGRESS_ALLOW });
-    const loop = new DeliveryLoop({ db, deliveries, keys, egress, hints, slots, laneMax, leaseMs, timeoutMs, retrySeconds, observer: observeWork('delivery', log), log });
+    const loop = new DeliveryLoop({ db, deliveries, keys, egress, hints, slots, laneMax, leaseMs, timeoutMs, retrySeconds, observer: observeWork('delivery', log), onGone: () => health.look(), log });
+    const endpoints = new EndpointStore(db);
+    const health = new EndpointLoop({ endpoints, subscribers, loop, log });
     const client = around.client('runs');
     const runs = new FinishedRuns(deliveries, subscribers, loop, client);
     onStart(() => subscribers.listen());
     onStart(() => loop.start());
+    onStart(() => health.start());
     onStart(() => reencrypt(subscriptions, log));
     onStart(() => retention(around, 'deliveries', () => deliveries.forget(environment.RUN_RETENTION_DAYS, 500)));
+    onStart(() => retention(around, 'deliveries that wait in vain', () => endpoints.expire(environment.RUN_RETENTION_DAYS, 500)));
+    onStart(() => retention(around, 'endpoints', () => endpoints.forget(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'idempotency keys', () => subscriptions.forgetKeys(500)));
     catchUp(around, parts, { what: 'finished runs', client, path: '/internal/finished-runs', page: FinishedPage, take: (finished) => runs.catchUp(finished) });
     shutdown.add('refuse', 'deliveries', () => loop.refuse());
+    shutdown.add('refuse', 'endpoints', () => health.stop());
     shutdown.add('drain', 'deliveries', (hurry) => loop.drain(hurry));
     shutdown.add('close', 'egress of webhooks', () => egress.close());
     return {
@@ -52,6 +60,7 @@ export class AppModule {
         { provide: FinishedRuns, useValue: runs },
         { provide: SubscriptionStore, useValue: subscriptions },
         { provide: Subscribers, useValue: subscribers },
+        { provide: DeliveryLoop, useValue: loop },
         { provide: Canaries, useValue: new Canaries(deliveries, subscriptions, loop) },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },

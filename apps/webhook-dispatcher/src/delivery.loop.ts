@@ -23,6 +23,8 @@ export interface DeliveryLoopOptions {
   readonly timeoutMs: number;
   readonly retrySeconds: readonly number[];
   readonly observer: WorkObserver;
+  /** Called when an endpoint has said that it is gone for good. */
+  readonly onGone: () => void;
   readonly log: Logger;
 }
 
@@ -71,10 +73,11 @@ export class DeliveryLoop {
     if (delivery.subscriptionId !== null && delivery.subscription === null) return this.#end({ delivery, verdict: ORPHANED }, held);
     const open = this.#open(delivery);
     if (!open) return this.#end({ delivery, verdict: LOCKED }, held);
+    if (delivery.attemptCount === 0 && delivery.attempts === 1) metrics.firstAttemptDelay.observe(delivery.queueAgeMs / 1000);
     const startedAt = new Date();
     const outcome = await this.#attempt(delivery, open, held);
     if (!outcome) return;
-    const verdict = judge(outcome, delivery.attemptCount + 1, delivery.subscription?.retrySeconds ?? this.#options.retrySeconds);
+    const verdict = judge(outcome, delivery.attemptCount + 1 - delivery.scheduleFrom, delivery.subscription?.retrySeconds ?? this.#options.retrySeconds);
     metrics.deliveryDuration.observe({ outcome: outcome.errorCode ?? 'delivered' }, outcome.durationMs / 1000);
     await this.#end({ delivery, verdict, attempt: { startedAt, outcome } }, held);
   }
@@ -126,7 +129,9 @@ export class DeliveryLoop {
       },
       'delivery',
     );
+    metrics.deliveries.inc({ outcome: isOurs ? verdict.status : 'lease_lost' });
     if (laneWaits) this.#worker.wake();
+    if (isOurs && verdict.gone) this.#options.onGone();
     if (isOurs && verdict.status === 'pending') this.#retryLater(verdict);
   }
 

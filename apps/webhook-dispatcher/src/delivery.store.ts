@@ -52,10 +52,11 @@ export class DeliveryStore {
   }
 
   async #commitMany(endings: readonly Ending[]): Promise<Written[]> {
-    const rows = endings.map(({ delivery: { id, epoch }, verdict, attempt }) => ({
+    const rows = endings.map(({ delivery: { id, epoch, subscription }, verdict, attempt }) => ({
       id,
       epoch,
       ...verdict,
+      ...(subscription?.ordered && verdict.status === 'pending' && { keepsPlace: true, laneDelayMs: verdict.delayMs }),
       made: attempt !== undefined,
       ...(attempt && {
         startedAt: attempt.startedAt,

@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { endpointOf, eventOf, judge, laneOf } from './delivery.ts';
 
-const failed = { errorCode: 'http_status', errorMessage: 'the endpoint answered with status 500', retryAfterMs: null };
-const delivered = { errorCode: null, errorMessage: null, retryAfterMs: null };
+const failed = { status: 500, errorCode: 'http_status', errorMessage: 'the endpoint answered with status 500', retryAfterMs: null };
+const delivered = { status: 200, errorCode: null, errorMessage: null, retryAfterMs: null };
 const schedule = [5, 30, 120];
 
 describe('after an attempt', () => {

@@ -17,7 +17,7 @@ export interface Delivery {
   readonly event: string;
   readonly subscriptionId: string | null;
   /** The subscription as it is now; null without one, and when it was deleted. */
-  readonly subscription: Pick<Subscription, 'callbackUrl' | 'egressAllow' | 'secret' | 'previousSecret' | 'headers' | 'retrySeconds'> | null;
+  readonly subscription: Pick<Subscription, 'callbackUrl' | 'egressAllow' | 'secret' | 'previousSecret' | 'headers' | 'retrySeconds' | 'ordered'> | null;
   readonly url: string;
   /** CIDRs that the organisation may reach besides the operator's. */
   readonly egressAllow: readonly string[];
@@ -25,6 +25,8 @@ export interface Delivery {
   readonly body: Buffer;
   /** Attempts that were made and recorded. */
   readonly attemptCount: number;
+  /** How many of them were made before its schedule began anew. */
+  readonly scheduleFrom: number;
   readonly traceparent: string;
 }
 
@@ -44,12 +46,17 @@ export interface AttemptResult {
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
   readonly retryAfterMs: number | null;
+  readonly status: number | null;
 }
 
 /** The delivery's state after an attempt; a pending one is due again after `delayMs`. */
 export interface Verdict {
   readonly status: 'delivered' | 'pending' | 'dead' | 'canceled';
   readonly delayMs: number;
+  /** How long its whole lane waits; absent if that is left to how the lane fares. */
+  readonly laneDelayMs?: number;
+  /** True if the endpoint says that it is gone for good. */
+  readonly gone?: boolean;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
 }
@@ -72,16 +79,23 @@ export function workerLost(claims: number): Verdict {
   return { status: 'dead', delayMs: 0, errorCode: 'worker_lost', errorMessage: `The delivery was given up after ${claims} workers were lost while attempting it.` };
 }
 
+const GONE = 410;
+const TOO_MANY = 429;
+const LANE_DELAY_MS_MAX = 300_000;
+
 /**
  * What follows from attempt number `attempt` (counted from 1): the retry delays in `retrySeconds` are spread by ±20 % with
- * `random` in [0, 1), a later `Retry-After` wins over them, and after the last retry the delivery is dead.
+ * `random` in [0, 1), a later `Retry-After` wins over them, and after the last retry, or with 410, the delivery is dead. An
+ * endpoint that asks for fewer requests (429) is left alone as a whole for as long as it says, up to five minutes.
  */
 export function judge(result: AttemptResult, attempt: number, retrySeconds: readonly number[], random: number = Math.random()): Verdict {
-  const { errorCode, errorMessage, retryAfterMs } = result;
+  const { errorCode, errorMessage, retryAfterMs, status } = result;
   if (errorCode === null) return { status: 'delivered', delayMs: 0, errorCode, errorMessage: null };
+  if (status === GONE) return { status: 'dead', delayMs: 0, gone: true, errorCode, errorMessage };
   const seconds = retrySeconds[attempt - 1];
-  if (seconds === undefined) return { status: 'dead', delayMs: 0, errorCode, errorMessage };
-  return { status: 'pending', delayMs: Math.max(jitterMs(seconds * 1000, random), retryAfterMs ?? 0), errorCode, errorMessage };
+  const lane = status === TOO_MANY && retryAfterMs !== null ? { laneDelayMs: Math.min(retryAfterMs, LANE_DELAY_MS_MAX) } : {};
+  if (seconds === undefined) return { status: 'dead', delayMs: 0, ...lane, errorCode, errorMessage };
+  return { status: 'pending', delayMs: Math.max(jitterMs(seconds * 1000, random), retryAfterMs ?? 0), ...lane, errorCode, errorMessage };
 }
 
 /** The event of a run that has ended. Throws for a status that is no end. */

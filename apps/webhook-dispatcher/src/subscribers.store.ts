@@ -31,6 +31,7 @@ export class Subscribers {
 
   listen(): void {
     this.#hints.listen(CHANNEL, (orgId) => this.#forget(orgId));
+    this.#hints.onGap(() => this.#forgetAll());
   }
 
   /** Says that an organisation's subscriptions have changed. */
@@ -58,6 +59,11 @@ export class Subscribers {
       if (changes === this.#changes) this.#known.set(orgId, { subscribers, untilMs: nowMs + TTL_MS });
     }
     return found;
+  }
+
+  #forgetAll(): void {
+    this.#changes += 1;
+    this.#known.clear();
   }
 
   #forget(orgId: string): void {

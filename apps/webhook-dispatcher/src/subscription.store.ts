@@ -1,6 +1,8 @@
 import { AppError, type InternalCreateSubscription, type InternalRotateSecret, type InternalUpdateSubscription } from '@nightshift/contracts';
 import type { Database } from '@nightshift/postgres';
 import { type EncryptionKeys, encryptionPrefix } from '@nightshift/std';
+import { laneOf } from './delivery.ts';
+import { REVIVE } from './endpoint.sql.ts';
 import { changed, created, type NewSubscription, opened, reencrypted, rotated, type Subscription, SUBSCRIPTIONS_MAX } from './subscription.ts';
 import { CREATE, DISCARD, ENCRYPTED_BEFORE, FIND, FIND_KEY, FORGET_KEYS, LIST, LOCK, REENCRYPT, REMOVE, UPDATE } from './subscription.sql.ts';
 
@@ -59,7 +61,9 @@ export class SubscriptionStore {
       if (!locked) throw unknown();
       const { now, ...before } = locked;
       if (changes.backlog === 'discard' && !before.enabled) await query(DISCARD, [id]);
-      return write(query, changed(before, { changes, egressAllow }, this.#keys, now));
+      const after = changed(before, { changes, egressAllow }, this.#keys, now);
+      if (after.callbackUrl !== before.callbackUrl || (after.enabled && !before.enabled)) await query(REVIVE, [laneOf(orgId, id)]);
+      return write(query, after);
     });
   }
 

@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Qu
 import { CanarySent, InternalCreateSubscription, InternalRotateSecret, InternalSendCanary, InternalSubscriptionCreated, InternalTestSubscription, InternalUpdateSubscription, OrgScope, Subscription, SubscriptionList } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { Canaries } from './canary.store.ts';
+import { DeliveryLoop } from './delivery.loop.ts';
 import { viewOf } from './subscription.ts';
 import { SubscriptionStore } from './subscription.store.ts';
 import { Subscribers } from './subscribers.store.ts';
@@ -13,6 +14,7 @@ export class SubscriptionsController {
     @Inject(SubscriptionStore) private readonly subscriptions: SubscriptionStore,
     @Inject(Subscribers) private readonly subscribers: Subscribers,
     @Inject(Canaries) private readonly canaries: Canaries,
+    @Inject(DeliveryLoop) private readonly loop: DeliveryLoop,
   ) {}
 
   @Post('subscriptions')
@@ -40,6 +42,7 @@ export class SubscriptionsController {
   async update(@Param('id') id: string, @Body({ schema: InternalUpdateSubscription }) body: InternalUpdateSubscription): Promise<Subscription> {
     const subscription = await this.subscriptions.update(id, body);
     this.subscribers.changed(body.orgId);
+    this.loop.expect(0);
     return viewOf(subscription);
   }
 

@@ -22,6 +22,7 @@ const loop = new DeliveryLoop({
   leaseMs: 2000,
   timeoutMs: 60_000,
   retrySeconds: [1],
+  onGone: () => undefined,
   observer: observeWork('delivery', log),
   log,
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import { CreateSubscription, type Subscription } from '@nightshift/contracts';
 import { connect, type Database, statement } from '@nightshift/postgres';
@@ -26,7 +27,7 @@ const DELIVERIES = statement(
      (extract(epoch from due_at - now()) * 1000)::float8 as "inMs" from webhooks.deliveries order by id`,
 );
 const ATTEMPTS = statement('test.attempts', `select number, status, error_code as "errorCode", response_body as "responseBody" from webhooks.attempts where delivery_id = $1 order by number`);
-const CLEAR = statement('test.clear', 'truncate webhooks.deliveries, webhooks.attempts, webhooks.dead_letters, webhooks.subscriptions, webhooks.idempotency_keys');
+const CLEAR = statement('test.clear', 'truncate webhooks.deliveries, webhooks.attempts, webhooks.dead_letters, webhooks.subscriptions, webhooks.idempotency_keys, webhooks.endpoints');
 
 /** The database and the receiver of a test file; what a test has started is stopped after it. */
 export class Stage {
@@ -75,6 +76,11 @@ export class Stage {
 
   arrivals(prefix: string): EndpointRequest[] {
     return this.#endpoint?.requests({ prefix }) ?? [];
+  }
+
+  /** Runs a statement as it is. */
+  sql<T>(text: string): Promise<T[]> {
+    return this.db.query(statement(`test.${createHash('sha1').update(text).digest('hex')}`, text));
   }
 
   deliveries(): Promise<Row[]> {
