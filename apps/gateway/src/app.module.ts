@@ -13,6 +13,8 @@ import { ChatsClient } from './chats.client.ts';
 import { CompletionsController } from './completions.controller.ts';
 import type { GatewayEnvironment } from './config.ts';
 import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
+import { DeliveriesClient } from './deliveries.client.ts';
+import { DeliveriesController } from './deliveries.controller.ts';
 import { PrismaClient } from './generated/client.ts';
 import { FramesClient } from './frames.client.ts';
 import { KeyStore } from './key.store.ts';
@@ -73,7 +75,7 @@ export class AppModule {
     around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, DeliveriesController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
@@ -86,6 +88,7 @@ export class AppModule {
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: chats },
         { provide: TextCompletions, useValue: new TextCompletions(chats) },
+        { provide: DeliveriesClient, useValue: new DeliveriesClient(around.client('webhook-dispatcher')) },
         { provide: WebhooksClient, useValue: new WebhooksClient(around.client('webhook-dispatcher')) },
         { provide: RateLimiter, useValue: limiter },
         { provide: Settings, useValue: settings },

@@ -7,10 +7,13 @@ import { catchUp, observeWork, type Parts, retention, type Surroundings } from '
 import { Canaries } from './canary.store.ts';
 import type { WebhookEnvironment } from './config.ts';
 import { DeliveryLoop } from './delivery.loop.ts';
+import { DeliveriesController } from './deliveries.controller.ts';
+import { DeliveryReader } from './delivery-reader.store.ts';
 import { DeliveryStore } from './delivery.store.ts';
 import { EndpointLoop } from './endpoint.loop.ts';
 import { EndpointStore } from './endpoint.store.ts';
 import { FinishedConsumer, FinishedRuns } from './finished.consumer.ts';
+import { IdempotencyStore } from './idempotency.store.ts';
 import { Subscribers } from './subscribers.store.ts';
 import { SubscriptionStore } from './subscription.store.ts';
 import { SubscriptionsController } from './subscriptions.controller.ts';
@@ -34,6 +37,7 @@ export class AppModule {
     const deliveries = new DeliveryStore(db);
     const subscriptions = new SubscriptionStore(db, keys);
     const subscribers = new Subscribers(db, hints);
+    const keysOfRequests = new IdempotencyStore(db);
     const egress = createEgress({ allow: environment.EGRESS_ALLOW });
     const loop = new DeliveryLoop({ db, deliveries, keys, egress, hints, slots, laneMax, leaseMs, timeoutMs, retrySeconds, observer: observeWork('delivery', log), onGone: () => health.look(), log });
     const endpoints = new EndpointStore(db);
@@ -47,7 +51,7 @@ export class AppModule {
     onStart(() => retention(around, 'deliveries', () => deliveries.forget(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'deliveries that wait in vain', () => endpoints.expire(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'endpoints', () => endpoints.forget(environment.RUN_RETENTION_DAYS, 500)));
-    onStart(() => retention(around, 'idempotency keys', () => subscriptions.forgetKeys(500)));
+    onStart(() => retention(around, 'idempotency keys', () => keysOfRequests.forget(500)));
     catchUp(around, parts, { what: 'finished runs', client, path: '/internal/finished-runs', page: FinishedPage, take: (finished) => runs.catchUp(finished) });
     shutdown.add('refuse', 'deliveries', () => loop.refuse());
     shutdown.add('refuse', 'endpoints', () => health.stop());
@@ -55,11 +59,12 @@ export class AppModule {
     shutdown.add('close', 'egress of webhooks', () => egress.close());
     return {
       module: AppModule,
-      controllers: [HealthController, FinishedConsumer, SubscriptionsController, DeadLettersController],
+      controllers: [HealthController, FinishedConsumer, SubscriptionsController, DeliveriesController, DeadLettersController],
       providers: [
         { provide: FinishedRuns, useValue: runs },
         { provide: SubscriptionStore, useValue: subscriptions },
         { provide: Subscribers, useValue: subscribers },
+        { provide: DeliveryReader, useValue: new DeliveryReader(db, keysOfRequests) },
         { provide: DeliveryLoop, useValue: loop },
         { provide: Canaries, useValue: new Canaries(deliveries, subscriptions, loop) },
         { provide: ReadinessChecks, useValue: around.readiness },

@@ -33,9 +33,6 @@ export const CREATE = statement(
    returning ${COLUMNS}`,
 );
 
-/** What the request with an idempotency key has made. */
-export const FIND_KEY = statement('webhooks.find_key', 'select body_hash as "bodyHash", reply from webhooks.idempotency_keys where org_id = $1 and route = $2 and key = $3');
-
 /** An organisation's subscriptions, oldest first. */
 export const LIST = statement('webhooks.list_subscriptions', `select ${COLUMNS} from webhooks.subscriptions s where s.org_id = $1 order by s.id`);
 
@@ -94,10 +91,4 @@ export const REENCRYPT = statement(
   'webhooks.reencrypt',
   `update webhooks.subscriptions s set secret = x.secret, previous_secret = x."previousSecret", headers = x.headers
    from json_to_recordset($1::json) as x(id text, secret text, "previousSecret" text, headers text) where s.id = x.id returning s.id`,
-);
-
-/** Deletes up to $1 idempotency keys that are free again. */
-export const FORGET_KEYS = statement(
-  'webhooks.forget_keys',
-  `delete from webhooks.idempotency_keys where ctid in (select ctid from webhooks.idempotency_keys where created_at < now() - interval '25 hours' order by created_at limit $1) returning key`,
 );

@@ -3,8 +3,9 @@ import type { Database } from '@nightshift/postgres';
 import { type EncryptionKeys, encryptionPrefix } from '@nightshift/std';
 import { laneOf } from './delivery.ts';
 import { REVIVE } from './endpoint.sql.ts';
+import { FIND_KEY } from './idempotency.sql.ts';
 import { changed, created, type NewSubscription, opened, reencrypted, rotated, type Subscription, SUBSCRIPTIONS_MAX } from './subscription.ts';
-import { CREATE, DISCARD, ENCRYPTED_BEFORE, FIND, FIND_KEY, FORGET_KEYS, LIST, LOCK, REENCRYPT, REMOVE, UPDATE } from './subscription.sql.ts';
+import { CREATE, DISCARD, ENCRYPTED_BEFORE, FIND, LIST, LOCK, REENCRYPT, REMOVE, UPDATE } from './subscription.sql.ts';
 
 type Reply = NewSubscription & { readonly createdAt: string };
 type Locked = Subscription & { readonly now: Date };
@@ -94,11 +95,6 @@ export class SubscriptionStore {
       total += written;
       if (written < REENCRYPT_ROWS) return total;
     }
-  }
-
-  /** Deletes a batch of idempotency keys that are free again; returns how many. */
-  async forgetKeys(limit: number): Promise<number> {
-    return (await this.#db.query(FORGET_KEYS, [limit])).length;
   }
 
   #disclosed(subscription: Subscription): Disclosed {

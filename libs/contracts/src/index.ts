@@ -11,6 +11,20 @@ export { AgentChat, AsyncChatRequest, type ChatMessage, type ChatPart, RequestAc
 export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
+export {
+  Delivery,
+  DeliveryAttempt,
+  DeliveryCount,
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliveryList,
+  DeliveryStatus,
+  EndpointList,
+  EndpointStatistics,
+  ListDeadDeliveries,
+  ListDeliveries,
+  Redeliver,
+} from './http/delivery.ts';
 export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, Model, ModelList, type PlainModel, plainModelOf, plainModels, ReasoningEffort, RunLimits, Upstream } from './http/engine.ts';
 export { ErrorBody } from './http/error.ts';
 export {
@@ -35,6 +49,11 @@ export {
   InternalCreateSubscription,
   InternalFinishedBodies,
   InternalFinishedRuns,
+  InternalListDeliveries,
+  InternalRedeliver,
+  InternalRedelivered,
+  InternalRedeliveredMany,
+  InternalRedeliverMany,
   InternalRotateSecret,
   InternalSendCanary,
   InternalSubscriptionCreated,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RunFinished } from '../events/run-finished.ts';
+import { Delivery, DeliveryCount, DeliveryFilter, ListDeliveries, Redeliver } from './delivery.ts';
 import { CreateSubscription, RotateSecret, SendCanary, Subscription, UpdateSubscription } from './webhook.ts';
 
 const Owner = { orgId: z.string(), egressAllow: z.array(z.string()).describe('CIDRs that the organisation may reach besides the operator’s.') };
@@ -32,6 +33,26 @@ export type InternalSendCanary = z.infer<typeof InternalSendCanary>;
 /** gateway → webhook-dispatcher: a delivery to try a subscription with. */
 export const InternalTestSubscription = z.object({ orgId: z.string(), deliveryId: z.string(), traceparent: z.string() });
 export type InternalTestSubscription = z.infer<typeof InternalTestSubscription>;
+
+/** Query of deliveries read on behalf of an organisation. */
+export const InternalListDeliveries = ListDeliveries.extend({ orgId: z.string() });
+export type InternalListDeliveries = z.infer<typeof InternalListDeliveries>;
+
+const RedeliveryOrder = z.object({ orgId: z.string(), idempotency: z.object({ key: z.string(), bodyHash: z.string() }).optional() });
+
+/** gateway → webhook-dispatcher: send one delivery again. */
+export const InternalRedeliver = RedeliveryOrder;
+export type InternalRedeliver = z.infer<typeof InternalRedeliver>;
+
+/** gateway → webhook-dispatcher: send deliveries again, or count them. */
+export const InternalRedeliverMany = RedeliveryOrder.extend({ filter: DeliveryFilter, dryRun: Redeliver.shape.dryRun });
+export type InternalRedeliverMany = z.infer<typeof InternalRedeliverMany>;
+
+/** webhook-dispatcher → gateway: what a redelivery came to; `replayed` when an earlier request with the same key has done it. */
+export const InternalRedelivered = z.object({ delivery: Delivery, replayed: z.boolean() });
+export type InternalRedelivered = z.infer<typeof InternalRedelivered>;
+export const InternalRedeliveredMany = DeliveryCount.extend({ replayed: z.boolean() });
+export type InternalRedeliveredMany = z.infer<typeof InternalRedeliveredMany>;
 
 /** webhook-dispatcher → runs: the whole announcements of runs whose events did not carry their bodies; unknown runs are left out. */
 export const InternalFinishedRuns = z.object({ runIds: z.array(z.string()).max(64) });
