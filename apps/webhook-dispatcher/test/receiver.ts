@@ -39,8 +39,8 @@ export async function startReceiver(answer: Receiver['answer']): Promise<Receive
     most: 0,
     answer,
     close: () => {
-      server.closeAllConnections();
       server.close();
+      server.closeAllConnections();
     },
   };
   return receiver;
