@@ -1,7 +1,7 @@
 import type { Database } from '@nightshift/postgres';
 import type { Hints } from '@nightshift/run-stream';
 import type { Subscriber } from './subscriber.ts';
-import { SUBSCRIBERS } from './subscription.sql.ts';
+import { SUBSCRIBED, SUBSCRIBERS } from './subscription.sql.ts';
 
 interface Known {
   readonly subscribers: readonly Subscriber[];
@@ -9,18 +9,21 @@ interface Known {
 }
 
 const CHANNEL = 'nightshift.webhooks.subscriptions';
-// The safety net for a hint that was lost; an organisation whose runs end is asked about as often as that.
+// The safety net for a hint that was lost.
 const TTL_MS = 2000;
 const ORGS_MAX = 10_000;
 
 /**
- * Who hears of an organisation's runs, kept in memory so that runs which nobody subscribed to cost nothing. Changes are hinted
- * at, and hold everywhere within two seconds if the hint is lost.
+ * Who hears of an organisation's runs, kept in memory so that runs which nobody subscribed to cost nothing: which organisations
+ * have subscriptions is asked for all of them at once. Changes are hinted at, and hold everywhere within two seconds if the hint
+ * is lost.
  */
 export class Subscribers {
   readonly #db: Database;
   readonly #hints: Hints;
   readonly #known = new Map<string, Known>();
+  #subscribed: { readonly orgIds: ReadonlySet<string>; readonly untilMs: number } | undefined;
+  #asking: Promise<ReadonlySet<string>> | undefined;
   /** Grows with each change, so that an answer that was under way is not kept. */
   #changes = 0;
 
@@ -44,11 +47,13 @@ export class Subscribers {
   async of(orgIds: ReadonlySet<string>): Promise<ReadonlyMap<string, readonly Subscriber[]>> {
     const nowMs = performance.now();
     const found = new Map<string, readonly Subscriber[]>();
-    for (const orgId of orgIds) {
+    const subscribed = this.#subscribed && this.#subscribed.untilMs > nowMs ? this.#subscribed.orgIds : await this.#ask(nowMs);
+    const wanted = [...orgIds].filter((orgId) => subscribed.has(orgId));
+    for (const orgId of wanted) {
       const known = this.#known.get(orgId);
       if (known && known.untilMs > nowMs) found.set(orgId, known.subscribers);
     }
-    const unknown = [...orgIds].filter((orgId) => !found.has(orgId));
+    const unknown = wanted.filter((orgId) => !found.has(orgId));
     if (unknown.length === 0) return found;
     const changes = this.#changes;
     const rows = Map.groupBy(await this.#db.query<Subscriber & { orgId: string }>(SUBSCRIBERS, [unknown]), ({ orgId }) => orgId);
@@ -61,13 +66,36 @@ export class Subscribers {
     return found;
   }
 
+  /** Which organisations have enabled subscriptions; who asks while others do waits with them, but not for an answer from before a change. */
+  #ask(nowMs: number): Promise<ReadonlySet<string>> {
+    if (this.#asking) return this.#asking;
+    const asking = this.#db
+      .query<{ orgId: string }>(SUBSCRIBED)
+      .then((rows) => {
+        const orgIds = new Set(rows.map(({ orgId }) => orgId));
+        if (this.#asking === asking) this.#subscribed = { orgIds, untilMs: nowMs + TTL_MS };
+        return orgIds;
+      })
+      .finally(() => {
+        if (this.#asking === asking) this.#asking = undefined;
+      });
+    this.#asking = asking;
+    return asking;
+  }
+
   #forgetAll(): void {
-    this.#changes += 1;
+    this.#change();
     this.#known.clear();
   }
 
   #forget(orgId: string): void {
-    this.#changes += 1;
+    this.#change();
     this.#known.delete(orgId);
+  }
+
+  #change(): void {
+    this.#changes += 1;
+    this.#subscribed = undefined;
+    this.#asking = undefined;
   }
 }

@@ -71,6 +71,9 @@ export const DISCARD = statement(
   `update webhooks.deliveries set status = 'canceled', due_at = null, lease_until = null, epoch = epoch + 1 where subscription_id = $1 and status = 'pending'`,
 );
 
+/** The organisations that have enabled subscriptions. */
+export const SUBSCRIBED = statement('webhooks.subscribed', 'select distinct s.org_id as "orgId" from webhooks.subscriptions s where s.enabled');
+
 /** The enabled subscriptions of the organisations $1, as far as it has to be known who hears of a run. */
 export const SUBSCRIBERS = statement(
   'webhooks.subscribers',

@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Database } from '@nightshift/postgres';
+import { InProcessHints } from '@nightshift/run-stream';
 import { newId } from '@nightshift/std';
 import { type EndpointRequest, waitFor } from '@nightshift/testing';
+import { Subscribers } from '../src/subscribers.store.ts';
 import { type Answer, ENCRYPTION_KEY, finishedRun } from './dispatcher.ts';
 import { bare, bodiesOf, PATH, soon, verified, whsec, SubscriptionStage } from './subscription-stage.ts';
 
@@ -37,6 +40,26 @@ describe('a run that has ended', () => {
     await dispatcher.publish(bare(wanted));
     await stage.all('delivered', 1);
     expect(JSON.parse(stage.arrivals('/hook')[0]?.body ?? '')).toMatchObject({ runId: wanted.runId, result: { answer: 'yes' } });
+  });
+
+  test('costs no question of its own where nobody subscribed, whichever organisation it is of', async () => {
+    const asked: string[] = [];
+    const query: Database['query'] = (stmt, params) => {
+      asked.push(stmt.name);
+      return stage.db.query(stmt, params);
+    };
+    const subscribers = new Subscribers({ ...stage.db, query }, new InProcessHints());
+    for (let i = 0; i < 50; i += 1) expect(await subscribers.of(new Set([`org_${i}`]))).toEqual(new Map());
+    expect(asked).toEqual(['webhooks.subscribed']);
+    const dispatcher = await stage.start();
+    const { id } = await stage.subscribe(dispatcher, '/hook');
+    // An answer that was asked for before a change is of no use after it.
+    subscribers.changed('org_1');
+    const before = subscribers.of(new Set(['org_2']));
+    subscribers.changed('org_1');
+    expect([...(await subscribers.of(new Set(['org_1', 'org_2'])))].map(([orgId, found]) => [orgId, found.map((one) => one.id)])).toEqual([['org_1', [id]]]);
+    await before;
+    expect(asked).toEqual(['webhooks.subscribed', 'webhooks.subscribed', 'webhooks.subscribed', 'webhooks.subscribers']);
   });
 
   test('goes by the name that the subscription uses', async () => {

@@ -47,8 +47,9 @@ export function claimedColumns(table: WorkTable): string {
 
 /**
  * Claims up to $2 due rows of pool $1 for $3 ms. Lanes are taken in turn, beginning after lane $4: a row's rank is the
- * number of rows its lane holds already plus its place in the lane, lowest ranks first, at most $5 (or the table's limit) per lane. Expired
- * leases come before anything, and count for their lanes until they are taken. Always returns the last lane looked at as `cursor`, null when all lanes were seen.
+ * number of rows its lane holds already plus its place in the lane, lowest ranks first, at most $5 (or the table's limit) per
+ * lane; `offset 0` has that worked out once per lane. Expired leases come before anything, and count for their lanes until
+ * they are taken. Always returns the last lane looked at as `cursor`, null when all lanes were seen.
  */
 export function claimStatement(table: WorkTable): Statement {
   const { name, id } = table;
@@ -62,7 +63,7 @@ export function claimStatement(table: WorkTable): Statement {
        from lanes l where l.lane is not null and l.n < ${LANES_PER_CLAIM}
      ), ranked as (
        select c.id, c.due_at, c.rank
-       from (select l.lane, ${table.laneLimit ?? '$5::int'} as room from lanes l where l.lane is not null) l
+       from (select l.lane, ${table.laneLimit ?? '$5::int'} as room from lanes l where l.lane is not null offset 0) l
        cross join lateral (
          select x.id, x.due_at, row_number() over (order by x.due_at)
            + (select count(*) from ${name} h where h.pool = $1 and h.lane = l.lane and h.lease_until is not null) as rank

@@ -3,6 +3,7 @@ alter table webhooks.subscriptions
   add column lane text generated always as (org_id || ' ' || id) stored,
   add column notice_due boolean not null default false;
 create unique index subscriptions_by_lane on webhooks.subscriptions (lane);
+create index subscriptions_enabled on webhooks.subscriptions (org_id) where enabled;
 create index subscriptions_to_announce on webhooks.subscriptions (id) where notice_due;
 
 -- What is remembered of a lane: only of those that have failed, or whose rate is limited.
