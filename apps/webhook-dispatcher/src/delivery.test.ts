@@ -39,6 +39,20 @@ describe('after an attempt', () => {
     expect(judge({ ...failed, retryAfterMs: 60_000 }, 1, schedule, 0.5).delayMs).toBe(60_000);
     expect(judge({ ...failed, retryAfterMs: 1000 }, 1, schedule, 0.5).delayMs).toBe(5000);
   });
+
+  test('that was answered with 410 the delivery is dead at once, whatever retries are left', () => {
+    expect(judge({ ...failed, status: 410, retryAfterMs: 1000 }, 1, schedule)).toStrictEqual({ status: 'dead', delayMs: 0, gone: true, errorCode: 'http_status', errorMessage: failed.errorMessage });
+  });
+
+  test.each([
+    [429, 60_000, 60_000],
+    [429, 86_400_000, 300_000],
+    [429, null, undefined],
+    [503, 60_000, undefined],
+  ])('with status %i and Retry-After %s ms the whole lane waits for %s ms', (status, retryAfterMs, laneDelayMs) => {
+    expect(judge({ ...failed, status, retryAfterMs }, 1, schedule).laneDelayMs).toBe(laneDelayMs);
+    expect(judge({ ...failed, status, retryAfterMs }, 4, schedule)).toMatchObject({ status: 'dead', ...(laneDelayMs !== undefined && { laneDelayMs }) });
+  });
 });
 
 test.each([
