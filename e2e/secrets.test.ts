@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Kafka, logLevel } from 'kafkajs';
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -77,11 +77,13 @@ describe.each(shapes)('what is secret in %s', (shape) => {
 
   test('stands in no table, no topic and no log in the clear, and reaches the tool that it is meant for', async () => {
     const secret = (name: string) => `canary-${name}-${randomUUID()}`;
-    const [header, fallback, token, saved, run] = [secret('header'), secret('default'), secret('token'), secret('saved'), randomUUID()];
+    const [header, fallback, token, saved, webhook, run] = [secret('header'), secret('default'), secret('token'), secret('saved'), secret('webhook'), randomUUID()];
     const more = { headers: { 'x-secret': header }, defaults: { password: fallback } };
     const kept = functionTool(`kept-${run}`, `${on.endpoint.url}/tool/text/kept/${run}`, { headers: { 'x-secret': saved }, defaults: { password: saved } });
     expect((await on.api.call('POST', '/v1/tools', { body: kept, headers: { 'idempotency-key': run } })).status).toBe(201);
     expect((await on.api.call('POST', `/v1/tools/${kept.name}/test`, { body: {} })).status).toBe(200);
+    const subscription = { callbackUrl: `${on.endpoint.url}/subscribed/${run}`, eventTypes: ['job.succeeded'], secret: webhook, headers: { authorization: `Bearer ${webhook}` } };
+    expect((await on.api.call('POST', '/v1/webhooks/subscriptions', { body: subscription, headers: { 'idempotency-key': run } })).status).toBe(201);
     const tools = [
       functionTool('text', `${on.endpoint.url}/tool/text/${run}`, more),
       functionTool('broken', `${on.endpoint.url}/tool/status/500?run=${run}`, more),
@@ -92,13 +94,15 @@ describe.each(shapes)('what is secret in %s', (shape) => {
     const ended = await on.completed({ run, tools: 1, parallel: 4 }, { input: { tools }, output: { callbackUrl: `${on.endpoint.url}/hook/${run}` } });
     expect(ended.status).toBe('succeeded');
     await on.arrival(`/hook/${run}`, ended.runId);
+    const told = await on.arrival(`/subscribed/${run}`, ended.runId);
+    expect(told.headers).toMatchObject({ authorization: `Bearer ${webhook}`, 'x-webhook-signature': createHmac('sha256', webhook).update(told.body).digest('hex') });
     const [call] = on.endpoint.requests({ prefix: `/tool/text/${run}` });
     expect([call?.headers['x-secret'], call?.body]).toEqual([header, expect.stringContaining(fallback)]);
     expect(on.endpoint.requests({ prefix: `/tool/text/kept/${run}` }).map(({ headers }) => headers['x-secret'])).toEqual([saved, saved]);
 
     const places = [...(await tables(on.product)), ...(await topics(on.product)), ...logs(on.product)];
     expect(places.filter(({ text }) => text.includes(ended.runId)).length).toBeGreaterThan(3);
-    const secrets = { header, fallback, token, saved, apiKey: on.api.key, adminToken: on.product.adminToken, upstream: 'upstream-key' };
+    const secrets = { header, fallback, token, saved, webhook, apiKey: on.api.key, adminToken: on.product.adminToken, upstream: 'upstream-key' };
     const found = Object.entries(secrets).flatMap(([name, value]) => places.filter(({ text }) => text.includes(value)).map((place) => `${name} in ${place.name}`));
     expect(found).toEqual([]);
   });

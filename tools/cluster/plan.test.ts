@@ -6,6 +6,7 @@ const secrets: Secrets = {
   adminToken: 'made-admin',
   sealPublicKey: 'public-half',
   sealPrivateKey: 'private-half',
+  encryptionKey: 'at-rest',
   serviceTokens: Object.fromEntries(apps.map((app) => [app, `token-of-${app}`])) as Record<App, string>,
 };
 
@@ -48,6 +49,7 @@ describe('the plan of the local cluster', () => {
     const holders = (secret: string) => services.filter(({ env }) => Object.values(env).includes(secret)).map(({ app }) => app);
     expect(holders('private-half')).toEqual(['tool-executor']);
     expect(holders('public-half')).toEqual(['gateway']);
+    expect(holders('at-rest')).toEqual(['webhook-dispatcher']);
     expect(holders('made-key')).toEqual(['gateway']);
     expect(holders('made-admin')).toEqual(['gateway']);
     expect(holders('token-of-runs')).toEqual(['runs']);
@@ -57,6 +59,12 @@ describe('the plan of the local cluster', () => {
     const { named } = await plan({ BOOTSTRAP_API_KEY: 'chosen', ADMIN_TOKEN_FILE: '/run/secrets/admin' });
     expect(named('gateway-1')?.env).toMatchObject({ BOOTSTRAP_API_KEY: 'chosen', ADMIN_TOKEN_FILE: '/run/secrets/admin' });
     expect(named('gateway-1')?.env).not.toHaveProperty('ADMIN_TOKEN');
+  });
+
+  test('hands the previous encryption key on while there is one', async () => {
+    const rotating = await plan({ ENCRYPTION_KEY: 'new', ENCRYPTION_KEY_PREVIOUS_FILE: '/run/secrets/old' });
+    expect(rotating.named('webhook-dispatcher-1')?.env).toMatchObject({ ENCRYPTION_KEY: 'new', ENCRYPTION_KEY_PREVIOUS_FILE: '/run/secrets/old' });
+    expect((await plan()).named('webhook-dispatcher-1')?.env).not.toHaveProperty('ENCRYPTION_KEY_PREVIOUS');
   });
 
   test.each([
@@ -76,9 +84,9 @@ test('replicas are read by name', () => {
 
 describe('what services inherit', () => {
   test('is everything but what is for the cluster or for one service', () => {
-    const inherited = inheritedEnvironment({ LOG_LEVEL: 'debug', UPSTREAM_BASE_URL: 'http://model', PORT: '1', REPLICAS: 'runs=2', SEAL_PRIVATE_KEY: 's', ADMIN_TOKEN_FILE: '/f' });
+    const inherited = inheritedEnvironment({ LOG_LEVEL: 'debug', UPSTREAM_BASE_URL: 'http://model', PORT: '1', REPLICAS: 'runs=2', SEAL_PRIVATE_KEY: 's', ENCRYPTION_KEY: 'e', ENCRYPTION_KEY_PREVIOUS: 'p', ADMIN_TOKEN_FILE: '/f' });
     expect(inherited).toMatchObject({ LOG_LEVEL: 'debug', UPSTREAM_BASE_URL: 'http://model' });
-    for (const name of ['PORT', 'REPLICAS', 'SEAL_PRIVATE_KEY', 'ADMIN_TOKEN_FILE']) expect(inherited).not.toHaveProperty(name);
+    for (const name of ['PORT', 'REPLICAS', 'SEAL_PRIVATE_KEY', 'ENCRYPTION_KEY', 'ENCRYPTION_KEY_PREVIOUS', 'ADMIN_TOKEN_FILE']) expect(inherited).not.toHaveProperty(name);
   });
 
   test('drains in 5 s unless told otherwise', () => {

@@ -21,6 +21,7 @@ export type Secrets = {
   readonly adminToken: string;
   readonly sealPublicKey: string;
   readonly sealPrivateKey: string;
+  readonly encryptionKey: string;
   readonly serviceTokens: Record<App, string>;
 };
 
@@ -52,17 +53,17 @@ function port(name: string, text: string | undefined, otherwise: number): number
   return value;
 }
 
-/** A value from the environment (as it is, or as a file), else ours. */
-function given(environment: Environment, name: string, otherwise: string): Record<string, string> {
+/** A value from the environment (as it is, or as a file), else ours if there is one. */
+function given(environment: Environment, name: string, otherwise?: string): Record<string, string> {
   for (const key of [name, `${name}_FILE`]) {
     const value = environment[key];
     if (value) return { [key]: value };
   }
-  return { [name]: otherwise };
+  return otherwise === undefined ? {} : { [name]: otherwise };
 }
 
 // Settings of the cluster as a whole, and secrets that only some services may have.
-const notInherited = /^(PORT|ADMIN_PORT|METRICS_PORT|POOLS?|REPLICAS|DATA_DIR|SERVICE_TOKENS?|(BOOTSTRAP_API_KEY|ADMIN_TOKEN|SEAL_(PUBLIC|PRIVATE)_KEY)(_FILE)?)$/;
+const notInherited = /^(PORT|ADMIN_PORT|METRICS_PORT|POOLS?|REPLICAS|DATA_DIR|SERVICE_TOKENS?|(BOOTSTRAP_API_KEY|ADMIN_TOKEN|SEAL_(PUBLIC|PRIVATE)_KEY|ENCRYPTION_KEY(_PREVIOUS)?)(_FILE)?)$/;
 
 /** The environment that every service inherits from ours, with the local command's shorter drains. */
 export function inheritedEnvironment(environment: Environment): Record<string, string> {
@@ -118,6 +119,7 @@ export async function planServices(environment: Environment, secrets: Secrets, n
       ...given(environment, 'SEAL_PUBLIC_KEY', secrets.sealPublicKey),
     },
     'tool-executor': given(environment, 'SEAL_PRIVATE_KEY', secrets.sealPrivateKey),
+    'webhook-dispatcher': { ...given(environment, 'ENCRYPTION_KEY', secrets.encryptionKey), ...given(environment, 'ENCRYPTION_KEY_PREVIOUS') },
   };
   return services.map((service) => ({
     ...service,

@@ -13,6 +13,8 @@ import { ChatsClient } from './chats.client.ts';
 import { CompletionsController } from './completions.controller.ts';
 import type { GatewayEnvironment } from './config.ts';
 import { CONSUMER_CLIENTS, DeadLettersController } from './dead-letters.controller.ts';
+import { DeliveriesClient } from './deliveries.client.ts';
+import { DeliveriesController } from './deliveries.controller.ts';
 import { PrismaClient } from './generated/client.ts';
 import { FramesClient } from './frames.client.ts';
 import { KeyStore } from './key.store.ts';
@@ -30,10 +32,12 @@ import { RunsClient } from './runs.client.ts';
 import { RunsController } from './runs.controller.ts';
 import { Settings } from './settings.ts';
 import { StreamSender } from './stream-sender.server.ts';
+import { SubscriptionsController } from './subscriptions.controller.ts';
 import { TextCompletions } from './text-completions.client.ts';
 import { ToolsClient } from './tools.client.ts';
 import { ToolsController } from './tools.controller.ts';
 import { BILLING_CLIENT, UsageController } from './usage.controller.ts';
+import { WebhooksClient } from './webhooks.client.ts';
 
 const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-dispatcher', 'billing'] as const;
 
@@ -71,7 +75,7 @@ export class AppModule {
     around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, DeliveriesController, ModelsController, UsageController, AdminController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
         { provide: OrgStore, useValue: new OrgStore(prisma) },
@@ -84,6 +88,8 @@ export class AppModule {
         { provide: ToolsClient, useValue: tools },
         { provide: ChatsClient, useValue: chats },
         { provide: TextCompletions, useValue: new TextCompletions(chats) },
+        { provide: DeliveriesClient, useValue: new DeliveriesClient(around.client('webhook-dispatcher')) },
+        { provide: WebhooksClient, useValue: new WebhooksClient(around.client('webhook-dispatcher')) },
         { provide: RateLimiter, useValue: limiter },
         { provide: Settings, useValue: settings },
         { provide: BILLING_CLIENT, useValue: around.client('billing') },

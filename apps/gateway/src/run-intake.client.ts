@@ -1,9 +1,10 @@
 import { AppError, type CreateRun, findEngine } from '@nightshift/contracts';
-import { type AppRequest, assertPublicUrl, EgressError } from '@nightshift/http';
+import type { AppRequest } from '@nightshift/http';
 import { compileJsonSchema } from '@nightshift/json-schema';
 import { newId } from '@nightshift/std';
 import { admit, encodingOf, type Envelope, hasImages, idempotencyOf } from './admission.ts';
 import type { Caller } from './api-key.ts';
+import { assertCallbackUrl } from './callback-url.guard.ts';
 import type { RunsClient } from './runs.client.ts';
 import type { Settings } from './settings.ts';
 import type { ToolsClient } from './tools.client.ts';
@@ -61,13 +62,7 @@ export class RunIntake {
     const [problem] = body.input.answerFormat ? compileJsonSchema(body.input.answerFormat).problems : [];
     if (problem !== undefined) throw invalid('input.answerFormat', problem);
     const callbackUrl = body.output?.callbackUrl;
-    if (!callbackUrl) return;
-    try {
-      assertPublicUrl(callbackUrl, [...this.#settings.egressAllow, ...caller.egressAllow]);
-    } catch (err) {
-      if (err instanceof EgressError) throw invalid('output.callbackUrl', `${err.message}; the operator may allow addresses with EGRESS_ALLOW`);
-      throw err;
-    }
+    if (callbackUrl) assertCallbackUrl('output.callbackUrl', callbackUrl, [...this.#settings.egressAllow, ...caller.egressAllow]);
   }
 }
 

@@ -27,8 +27,14 @@ describe('the document of the public API', () => {
     const { paths } = await describeApi();
     const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods as Record<string, Operation>).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })));
     expect(operations.map(({ name }) => name.replace(/\{\w+\}/, '{id}')).toSorted()).toEqual([
-      'DELETE /v1/tools/{id}', 'GET /v1/models', 'GET /v1/models/{id}', 'GET /v1/requests', 'GET /v1/requests/{id}/status', 'GET /v1/runs', 'GET /v1/runs/{id}', 'GET /v1/runs/{id}/stream', 'GET /v1/runs/{id}/wait', 'GET /v1/tools', 'GET /v1/tools/{id}', 'GET /v1/usage', 'PATCH /v1/tools/{id}',
-      'POST /v1/chat/completions', 'POST /v1/chat/completions/async', 'POST /v1/completions', 'POST /v1/requests/{id}/cancel', 'POST /v1/runs', 'POST /v1/runs/stream', 'POST /v1/runs/{id}/cancel', 'POST /v1/tools', 'POST /v1/tools/{id}/test',
+      'DELETE /v1/tools/{id}', 'DELETE /v1/webhooks/subscriptions/{id}', 'GET /v1/models', 'GET /v1/models/{id}', 'GET /v1/requests',
+      'GET /v1/requests/{id}/status', 'GET /v1/runs', 'GET /v1/runs/{id}', 'GET /v1/runs/{id}/stream', 'GET /v1/runs/{id}/wait', 'GET /v1/tools',
+      'GET /v1/tools/{id}', 'GET /v1/usage', 'GET /v1/webhooks/dead-letters', 'GET /v1/webhooks/deliveries', 'GET /v1/webhooks/deliveries/{id}',
+      'GET /v1/webhooks/endpoints', 'GET /v1/webhooks/subscriptions', 'GET /v1/webhooks/subscriptions/{id}', 'PATCH /v1/tools/{id}',
+      'PATCH /v1/webhooks/subscriptions/{id}', 'POST /v1/chat/completions', 'POST /v1/chat/completions/async', 'POST /v1/completions',
+      'POST /v1/requests/{id}/cancel', 'POST /v1/runs', 'POST /v1/runs/stream', 'POST /v1/runs/{id}/cancel', 'POST /v1/tools', 'POST /v1/tools/{id}/test',
+      'POST /v1/webhooks/canary', 'POST /v1/webhooks/deliveries/{id}/redeliver', 'POST /v1/webhooks/redeliver', 'POST /v1/webhooks/subscriptions',
+      'POST /v1/webhooks/subscriptions/{id}/rotate-secret', 'POST /v1/webhooks/subscriptions/{id}/test',
     ]);
     for (const { operation } of operations) {
       expect(operation.security).toEqual([{ bearer: [] }]);

@@ -38,9 +38,18 @@ export function startCommand(ids: Omit<RunStart, 'command' | 'request'>, request
   return { command: 'start', ...ids, ...(request && fits(request) && { request }) };
 }
 
-/** The announcement of a run's end; its body is left out when nobody needs it or it has more than `bodyBytesMax` bytes. */
-export function finishedEvent(run: Run, bodyBytesMax: number = EVENT_BODY_BYTES_MAX): RunFinished {
+/** The announcement of a run's end; its body comes along if the run has a callback and the body is small enough to travel. */
+export function finishedEvent(run: Run): RunFinished {
   const body = run.callbackUrl === null ? undefined : finishedBody(run);
+  return { ...bareEvent(run), ...(body && fits(body) && { body }) };
+}
+
+/** The announcement with its body, whoever wants it and however large it is. */
+export function wholeEvent(run: Run): RunFinished {
+  return { ...bareEvent(run), body: finishedBody(run) };
+}
+
+function bareEvent(run: Run): RunFinished {
   return {
     runId: run.id,
     orgId: run.orgId,
@@ -52,10 +61,9 @@ export function finishedEvent(run: Run, bodyBytesMax: number = EVENT_BODY_BYTES_
     createdAt: run.createdAt.toISOString(),
     ...(run.startedAt && { startedAt: run.startedAt.toISOString() }),
     completedAt: (run.completedAt ?? run.createdAt).toISOString(),
-    ...(body && fits(body, bodyBytesMax) && { body }),
   };
 }
 
-function fits(body: unknown, bytesMax: number = EVENT_BODY_BYTES_MAX): boolean {
-  return Buffer.byteLength(JSON.stringify(body)) <= bytesMax;
+function fits(body: unknown): boolean {
+  return Buffer.byteLength(JSON.stringify(body)) <= EVENT_BODY_BYTES_MAX;
 }

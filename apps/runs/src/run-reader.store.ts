@@ -3,7 +3,7 @@ import { AppError, type CatchUpQuery, type ListRuns, type RunFinished, type RunL
 import type { Database } from '@nightshift/postgres';
 import { PrismaClient, type Run as Row } from './generated/client.ts';
 import type { Run } from './run.ts';
-import { finishedEvent } from './run-events.ts';
+import { finishedEvent, wholeEvent } from './run-events.ts';
 import { viewOf } from './run-view.ts';
 import { ENDED } from './run.sql.ts';
 
@@ -54,11 +54,10 @@ export class RunReader {
     return RunRequest.parse(row.request);
   }
 
-  /** What a webhook says of a run whose event was too large to carry it. */
-  async finished(runId: string): Promise<RunFinished> {
-    const row = await this.#prisma.run.findUnique({ where: { id: runId }, omit: { request: true } });
-    if (!row?.completedAt) throw new AppError('not_found');
-    return finishedEvent(toRun(row), Number.POSITIVE_INFINITY);
+  /** What webhooks say of runs whose events did not carry it; runs that are unknown or have not ended are left out. */
+  async finished(runIds: readonly string[]): Promise<RunFinished[]> {
+    const rows = await this.#prisma.run.findMany({ where: { id: { in: [...runIds] }, completedAt: { not: null } }, omit: { request: true } });
+    return rows.map((row) => wholeEvent(toRun(row)));
   }
 
   /** Runs that ended since, oldest first, for consumers that may have missed their announcement. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { FinishedBody, RunFinished, RunView } from '@nightshift/contracts';
 import type { Run } from './run.ts';
-import { finishedEvent, startCommand } from './run-events.ts';
+import { finishedEvent, startCommand, wholeEvent } from './run-events.ts';
 import { durationMs, finishedBody, viewOf } from './run-view.ts';
 
 const usage = { inputTokens: 7, outputTokens: 3, cachedInputTokens: 1, toolCalls: { lookup: 1 } };
@@ -78,12 +78,13 @@ describe('the announcement of an end', () => {
     const event = finishedEvent(succeeded);
     expect(RunFinished.parse(event)).toEqual(event);
     expect([event.body, event.callbackUrl, event.egressAllow]).toEqual([undefined, undefined, undefined]);
+    expect(wholeEvent(succeeded)).toEqual({ ...event, body: finishedBody(succeeded) });
   });
 
   test('leaves out a body of more than 64 KiB, counted in bytes', () => {
     const sized = (answer: string) => finishedEvent({ ...called, result: { answer } }).body !== undefined;
     expect([sized('x'.repeat(65_000)), sized('x'.repeat(65_536)), sized('é'.repeat(40_000))]).toEqual([true, false, false]);
-    expect(finishedEvent({ ...called, result: { answer: 'x'.repeat(100_000) } }, Number.POSITIVE_INFINITY).body?.result?.answer).toHaveLength(100_000);
+    expect(wholeEvent({ ...called, result: { answer: 'x'.repeat(100_000) } }).body?.result?.answer).toHaveLength(100_000);
   });
 
   test('says null where there is nothing, as webhooks do', () => {

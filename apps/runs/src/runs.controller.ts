@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunIds, InternalRunRequest, ListRuns, OrgScope, RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunIds, InternalRunRequest, ListRuns, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { RecentDurations } from './recent-durations.store.ts';
 import { RunReader } from './run-reader.store.ts';
@@ -70,10 +70,10 @@ export class RunsController {
     return { request: await this.reader.request(id) };
   }
 
-  @Get('runs/:id/finished')
-  @Returns(200, RunFinished)
-  finished(@Param('id') id: string): Promise<RunFinished> {
-    return this.reader.finished(id);
+  @Post('runs/finished')
+  @Returns(200, InternalFinishedBodies)
+  async finished(@Body({ schema: InternalFinishedRuns }) { runIds }: InternalFinishedRuns): Promise<{ events: RunFinished[] }> {
+    return { events: await this.reader.finished(runIds) };
   }
 
   @Get('finished-runs')

@@ -56,6 +56,7 @@ async function start(worker: Worker): Promise<void> {
     BOOTSTRAP_API_KEY: environment.BOOTSTRAP_API_KEY ?? secrets.apiKey,
     SEAL_PUBLIC_KEY: environment.SEAL_PUBLIC_KEY ?? secrets.sealPublicKey,
     SEAL_PRIVATE_KEY: environment.SEAL_PRIVATE_KEY ?? secrets.sealPrivateKey,
+    ENCRYPTION_KEY: environment.ENCRYPTION_KEY ?? secrets.encryptionKey,
   };
   const databaseUrl = environment.DATABASE_URL ?? (await runPostgres(join(dataDir, 'postgres'), log, shutdown));
   const facts: Facts = { log: logOptions, environment: complete, databaseUrl, serviceTokens: secrets.serviceTokens };

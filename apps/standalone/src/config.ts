@@ -26,6 +26,7 @@ export const StandaloneEnvironment = z.object({
   ADMIN_TOKEN: GatewayEnvironment.shape.ADMIN_TOKEN.optional(),
   SEAL_PUBLIC_KEY: GatewayEnvironment.shape.SEAL_PUBLIC_KEY.optional(),
   SEAL_PRIVATE_KEY: ToolEnvironment.shape.SEAL_PRIVATE_KEY.optional(),
+  ENCRYPTION_KEY: WebhookEnvironment.shape.ENCRYPTION_KEY.optional(),
   DATABASE_URL: z.string().optional(),
   DATA_DIR: z.string().default('.nightshift').transform((path) => resolve(REPOSITORY, path)),
   SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS.unwrap().default(DRAIN_MS),

@@ -10,7 +10,7 @@ import { serveStreams, StreamCaller } from './stream.link.ts';
 import type { ThreadLink } from './thread.link.ts';
 
 /** The environment with all its secrets. */
-export type CompleteEnvironment = StandaloneEnvironment & Required<Pick<StandaloneEnvironment, 'ADMIN_TOKEN' | 'SEAL_PUBLIC_KEY' | 'SEAL_PRIVATE_KEY'>>;
+export type CompleteEnvironment = StandaloneEnvironment & Required<Pick<StandaloneEnvironment, 'ADMIN_TOKEN' | 'SEAL_PUBLIC_KEY' | 'SEAL_PRIVATE_KEY' | 'ENCRYPTION_KEY'>>;
 
 /** What both threads are told. */
 export interface Facts {

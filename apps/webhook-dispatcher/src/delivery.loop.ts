@@ -2,15 +2,18 @@ import type { Egress } from '@nightshift/http';
 import { type Database, type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import { type Hints, workChannel } from '@nightshift/run-stream';
 import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
-import { judge, type Verdict, workerLost } from './delivery.ts';
+import { DecryptError, type EncryptionKeys } from '@nightshift/std';
+import { judge, LOCKED, ORPHANED, type Verdict, workerLost } from './delivery.ts';
 import { DELIVERIES } from './delivery.sql.ts';
 import type { ClaimedDelivery, DeliveryStore, Ending } from './delivery.store.ts';
 import { type AttemptOutcome, postDelivery } from './endpoint.client.ts';
+import { type Opened, opened } from './subscription.ts';
 
 /** What the loop works with. */
 export interface DeliveryLoopOptions {
   readonly db: Database;
   readonly deliveries: DeliveryStore;
+  readonly keys: EncryptionKeys;
   readonly egress: Egress;
   readonly hints: Hints;
   readonly slots: number;
@@ -20,12 +23,15 @@ export interface DeliveryLoopOptions {
   readonly timeoutMs: number;
   readonly retrySeconds: readonly number[];
   readonly observer: WorkObserver;
+  /** Called when an endpoint has said that it is gone for good. */
+  readonly onGone: () => void;
   readonly log: Logger;
 }
 
 // Deliveries are shared by the organisations of all pools; lanes keep them apart.
 const POOL = 'shared';
 const CLAIMS_MAX = 5;
+const UNSIGNED: Opened = { secret: null, previousSecret: null, headers: {} };
 // Beyond that the poll of the worker is precise enough.
 const TIMER_MS_MAX = 60_000;
 
@@ -64,22 +70,27 @@ export class DeliveryLoop {
 
   async #run(delivery: ClaimedDelivery, held: Held): Promise<void> {
     if (delivery.attempts > CLAIMS_MAX) return this.#end({ delivery, verdict: workerLost(CLAIMS_MAX) }, held);
+    if (delivery.subscriptionId !== null && delivery.subscription === null) return this.#end({ delivery, verdict: ORPHANED }, held);
+    const open = this.#open(delivery);
+    if (!open) return this.#end({ delivery, verdict: LOCKED }, held);
+    if (delivery.attemptCount === 0 && delivery.attempts === 1) metrics.firstAttemptDelay.observe(delivery.queueAgeMs / 1000);
     const startedAt = new Date();
-    const outcome = await this.#attempt(delivery, held);
+    const outcome = await this.#attempt(delivery, open, held);
     if (!outcome) return;
-    const verdict = judge(outcome, delivery.attemptCount + 1, this.#options.retrySeconds);
+    const verdict = judge(outcome, delivery.attemptCount + 1 - delivery.scheduleFrom, delivery.subscription?.retrySeconds ?? this.#options.retrySeconds);
     metrics.deliveryDuration.observe({ outcome: outcome.errorCode ?? 'delivered' }, outcome.durationMs / 1000);
     await this.#end({ delivery, verdict, attempt: { startedAt, outcome } }, held);
   }
 
   /** Undefined when the attempt was given up: the lease is lost, or the process must go. */
-  async #attempt(delivery: ClaimedDelivery, held: Held): Promise<AttemptOutcome | undefined> {
-    const { id: deliveryId, runId, url, body, event, egressAllow: allow } = delivery;
+  async #attempt(delivery: ClaimedDelivery, { headers, ...secrets }: Opened, held: Held): Promise<AttemptOutcome | undefined> {
+    const { id: deliveryId, runId, body, event, subscription } = delivery;
     const { egress, timeoutMs, log } = this.#options;
-    const attributes = { 'nightshift.run_id': runId, 'nightshift.delivery_id': deliveryId, 'nightshift.attempt': delivery.attemptCount + 1 };
+    const to = { url: subscription?.callbackUrl ?? delivery.url, allow: subscription?.egressAllow ?? delivery.egressAllow };
+    const attributes = { ...(runId !== null && { 'nightshift.run_id': runId }), 'nightshift.delivery_id': deliveryId, 'nightshift.attempt': delivery.attemptCount + 1 };
     try {
       return await withSpan('webhook attempt', { parent: delivery.traceparent, kind: 'client', attributes }, async (traceparent, span) => {
-        const outcome = await postDelivery(egress, { url, body, deliveryId, event, traceparent, timeoutMs, signal: held.signal, allow });
+        const outcome = await postDelivery(egress, { ...to, body, deliveryId, event, secrets, headers, traceparent, timeoutMs, signal: held.signal });
         if (outcome.status !== null) span.set({ 'http.response.status_code': outcome.status });
         if (outcome.errorCode !== null) span.set({ 'error.type': outcome.errorCode });
         return outcome;
@@ -87,6 +98,18 @@ export class DeliveryLoop {
     } catch (err) {
       if (!held.signal.aborted) throw err;
       log.info({ ...idsOf(delivery), attempt: delivery.attemptCount + 1, status: 'aborted', reason: String((held.signal.reason as Error).message) }, 'delivery');
+      return undefined;
+    }
+  }
+
+  /** What is secret of the delivery's subscription; undefined if it cannot be opened. */
+  #open({ subscription, orgId, subscriptionId }: ClaimedDelivery): Opened | undefined {
+    if (!subscription || subscriptionId === null) return UNSIGNED;
+    try {
+      return opened({ ...subscription, orgId, id: subscriptionId }, this.#options.keys);
+    } catch (err) {
+      if (!(err instanceof DecryptError)) throw err;
+      this.#options.log.error({ orgId, subscriptionId, errorCode: LOCKED.errorCode, err }, 'subscription');
       return undefined;
     }
   }
@@ -106,7 +129,9 @@ export class DeliveryLoop {
       },
       'delivery',
     );
+    metrics.deliveries.inc({ outcome: isOurs ? verdict.status : 'lease_lost' });
     if (laneWaits) this.#worker.wake();
+    if (isOurs && verdict.gone) this.#options.onGone();
     if (isOurs && verdict.status === 'pending') this.#retryLater(verdict);
   }
 
@@ -116,6 +141,6 @@ export class DeliveryLoop {
   }
 }
 
-function idsOf({ id, runId, orgId, traceparent }: ClaimedDelivery): { deliveryId: string; runId: string; orgId: string; traceId: string } {
-  return { deliveryId: id, runId, orgId, traceId: traceIdOf(traceparent) };
+function idsOf({ id, runId, orgId, subscriptionId, traceparent }: ClaimedDelivery): Record<string, string | undefined> {
+  return { deliveryId: id, runId: runId ?? undefined, orgId, subscriptionId: subscriptionId ?? undefined, traceId: traceIdOf(traceparent) };
 }

@@ -1,20 +1,13 @@
-import type { FinishedBody, RunFinished } from '@nightshift/contracts';
 import { type Claimed, type Database, flusher } from '@nightshift/postgres';
-import { newId } from '@nightshift/std';
-import { CALLBACK_TARGET, type Delivery, endpointOf, eventOf, laneOf, type Verdict } from './delivery.ts';
+import { type Delivery, endpointOf, type NewDelivery, type Verdict } from './delivery.ts';
 import { COMMIT, FORGET, INSERT, MISSING } from './delivery.sql.ts';
 import type { AttemptOutcome } from './endpoint.client.ts';
-import { payloadOf } from './payload.ts';
 
 /** A delivery as a claim returns it. */
 export type ClaimedDelivery = Delivery & Claimed;
 
-/** A run that has ended and that somebody wants to hear of. */
-export interface Announced {
-  readonly run: Omit<RunFinished, 'body'> & { readonly callbackUrl: string };
-  readonly body: FinishedBody;
-  readonly traceparent: string;
-}
+/** A run and whom it is told to. */
+export type RunAndTarget = Readonly<{ runId: string; target: string }>;
 
 /** How an attempt ended; without `attempt` none was made. */
 export interface Ending {
@@ -35,44 +28,41 @@ const INSERT_ROWS_MAX = 64;
 /** Deliveries and their attempts. */
 export class DeliveryStore {
   readonly #db: Database;
-  /** Inserts the delivery to a run's callback; false if there is one already. */
-  readonly insert: (announced: Announced) => Promise<boolean>;
+  /** Inserts a delivery; false if its run and target have one already, or its subscription takes none. */
+  readonly insert: (delivery: NewDelivery) => Promise<boolean>;
   /** Ends an attempt and records it. */
   readonly commit: (ending: Ending) => Promise<Written>;
 
   constructor(db: Database) {
     this.#db = db;
-    this.insert = flusher<Announced, boolean>((rows) => this.#insertMany(rows), INSERT_ROWS_MAX);
+    this.insert = flusher<NewDelivery, boolean>((rows) => this.#insertMany(rows), INSERT_ROWS_MAX);
     this.commit = flusher<Ending, Written>((endings) => this.#commitMany(endings));
   }
 
-  async #insertMany(announced: readonly Announced[]): Promise<boolean[]> {
-    const rows = announced.map(({ run, body, traceparent }) => {
-      const { orgId, runId, callbackUrl: url, egressAllow = [] } = run;
-      const endpoint = endpointOf(url);
-      const fixed = { target: CALLBACK_TARGET, event: eventOf(run.status), body: JSON.stringify(payloadOf(run, body)) };
-      return { id: newId('whd'), orgId, runId, endpoint, url, egressAllow, traceparent, lane: laneOf(orgId, endpoint), ...fixed };
-    });
+  async #insertMany(deliveries: readonly NewDelivery[]): Promise<boolean[]> {
+    const rows = deliveries.map((delivery) => ({ ...delivery, endpoint: endpointOf(delivery.url) }));
     const written = new Set((await this.#db.query<{ id: string }>(INSERT, [JSON.stringify(rows)])).map((row) => row.id));
     return rows.map((row) => written.has(row.id));
   }
 
-  /** Which of the runs have no delivery to their callback yet. */
-  async missing(runIds: readonly string[]): Promise<Set<string>> {
-    if (runIds.length === 0) return new Set();
-    return new Set((await this.#db.query<{ runId: string }>(MISSING, [CALLBACK_TARGET, runIds])).map((row) => row.runId));
+  /** The runs and targets that have no delivery yet. */
+  async missing(wanted: readonly RunAndTarget[]): Promise<RunAndTarget[]> {
+    if (wanted.length === 0) return [];
+    return this.#db.query<RunAndTarget>(MISSING, [wanted.map(({ runId }) => runId), wanted.map(({ target }) => target)]);
   }
 
   async #commitMany(endings: readonly Ending[]): Promise<Written[]> {
-    const rows = endings.map(({ delivery: { id, epoch }, verdict, attempt }) => ({
+    const rows = endings.map(({ delivery: { id, epoch, subscription }, verdict, attempt }) => ({
       id,
       epoch,
       ...verdict,
+      ...(subscription?.ordered && verdict.status === 'pending' && { keepsPlace: true, laneDelayMs: verdict.delayMs }),
       made: attempt !== undefined,
       ...(attempt && {
         startedAt: attempt.startedAt,
         durationMs: attempt.outcome.durationMs,
         responseStatus: attempt.outcome.status,
+        requestHeaders: attempt.outcome.requestHeaders,
         responseHeaders: attempt.outcome.responseHeaders,
         responseBody: attempt.outcome.responseBody,
       }),

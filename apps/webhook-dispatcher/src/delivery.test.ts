@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { endpointOf, eventOf, judge, laneOf } from './delivery.ts';
 
-const failed = { errorCode: 'http_status', errorMessage: 'the endpoint answered with status 500', retryAfterMs: null };
-const delivered = { errorCode: null, errorMessage: null, retryAfterMs: null };
+const failed = { status: 500, errorCode: 'http_status', errorMessage: 'the endpoint answered with status 500', retryAfterMs: null };
+const delivered = { status: 200, errorCode: null, errorMessage: null, retryAfterMs: null };
 const schedule = [5, 30, 120];
 
 describe('after an attempt', () => {
@@ -38,6 +38,20 @@ describe('after an attempt', () => {
   test('a Retry-After that is later than the schedule wins, an earlier one does not', () => {
     expect(judge({ ...failed, retryAfterMs: 60_000 }, 1, schedule, 0.5).delayMs).toBe(60_000);
     expect(judge({ ...failed, retryAfterMs: 1000 }, 1, schedule, 0.5).delayMs).toBe(5000);
+  });
+
+  test('that was answered with 410 the delivery is dead at once, whatever retries are left', () => {
+    expect(judge({ ...failed, status: 410, retryAfterMs: 1000 }, 1, schedule)).toStrictEqual({ status: 'dead', delayMs: 0, gone: true, errorCode: 'http_status', errorMessage: failed.errorMessage });
+  });
+
+  test.each([
+    [429, 60_000, 60_000],
+    [429, 86_400_000, 300_000],
+    [429, null, undefined],
+    [503, 60_000, undefined],
+  ])('with status %i and Retry-After %s ms the whole lane waits for %s ms', (status, retryAfterMs, laneDelayMs) => {
+    expect(judge({ ...failed, status, retryAfterMs }, 1, schedule).laneDelayMs).toBe(laneDelayMs);
+    expect(judge({ ...failed, status, retryAfterMs }, 4, schedule)).toMatchObject({ status: 'dead', ...(laneDelayMs !== undefined && { laneDelayMs }) });
   });
 });
 

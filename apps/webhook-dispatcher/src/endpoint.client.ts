@@ -1,5 +1,6 @@
 import { type Egress, EgressError, type EgressResponse } from '@nightshift/http';
 import { cleanText, retryAfterMs } from '@nightshift/std';
+import { type Secrets, signatureHeaders } from './signature.ts';
 
 /** One attempt to deliver a webhook. */
 export interface Attempt {
@@ -9,6 +10,10 @@ export interface Attempt {
   /** The same for every attempt of a delivery. */
   readonly deliveryId: string;
   readonly event: string;
+  /** What signs it. */
+  readonly secrets: Secrets;
+  /** The subscription's own; they override none of ours. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly traceparent?: string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -26,6 +31,8 @@ export interface AttemptOutcome {
   /** A text for people; null if delivered. */
   readonly errorMessage: string | null;
   readonly durationMs: number;
+  /** What was sent, without the values of the subscription's own headers. */
+  readonly requestHeaders: Record<string, string>;
   readonly responseHeaders: Record<string, string>;
   /** The first 4 KB as text. */
   readonly responseBody: string;
@@ -33,6 +40,7 @@ export interface AttemptOutcome {
   readonly retryAfterMs: number | null;
 }
 
+const HIDDEN = '[hidden]';
 const BODY_KEPT_BYTES = 4096;
 // Read further than kept, so that the connection can serve the next delivery instead of being broken off.
 const BODY_READ_BYTES_MAX = 64 * 1024;
@@ -40,11 +48,13 @@ const BODY_READ_BYTES_MAX = 64 * 1024;
 /** Makes one attempt. Only a 2xx delivers; redirects are not followed. Rejects with EgressError `aborted` if `signal` fires, with nothing else. */
 export async function postDelivery(egress: Egress, attempt: Attempt): Promise<AttemptOutcome> {
   const startedAt = performance.now();
+  const headers = headersOf(attempt);
+  const requestHeaders = { ...Object.fromEntries(Object.keys(attempt.headers).map((name) => [name, HIDDEN])), ...headers };
   try {
     const response = await egress.request({
       method: 'POST',
       url: attempt.url,
-      headers: headersOf(attempt),
+      headers: { ...attempt.headers, ...headers },
       body: attempt.body,
       timeoutMs: attempt.timeoutMs,
       responseBytesMax: BODY_READ_BYTES_MAX,
@@ -52,7 +62,7 @@ export async function postDelivery(egress: Egress, attempt: Attempt): Promise<At
       ...(attempt.signal && { signal: attempt.signal }),
       ...(attempt.allow && { allow: attempt.allow }),
     });
-    return answered(response);
+    return { ...answered(response), requestHeaders };
   } catch (err) {
     if (!(err instanceof EgressError) || err.code === 'aborted') throw err;
     return {
@@ -60,6 +70,7 @@ export async function postDelivery(egress: Egress, attempt: Attempt): Promise<At
       errorCode: err.code === 'invalid_url' || err.code === 'too_many_redirects' || err.code === 'redirect_refused' ? 'address_blocked' : err.code,
       errorMessage: err.message,
       durationMs: Math.round(performance.now() - startedAt),
+      requestHeaders,
       responseHeaders: {},
       responseBody: '',
       retryAfterMs: null,
@@ -67,18 +78,22 @@ export async function postDelivery(egress: Egress, attempt: Attempt): Promise<At
   }
 }
 
-function headersOf({ deliveryId, event, traceparent }: Attempt): Record<string, string> {
+function headersOf({ deliveryId, event, body, secrets, traceparent }: Attempt): Record<string, string> {
+  const timestamp = Math.floor(Date.now() / 1000);
   return {
     'content-type': 'application/json',
     'user-agent': 'Nightshift-Webhooks/1',
-    'x-webhook-timestamp': String(Math.floor(Date.now() / 1000)),
+    'x-webhook-timestamp': String(timestamp),
     'x-webhook-delivery-id': deliveryId,
     'x-webhook-event': event,
+    'webhook-id': deliveryId,
+    'webhook-timestamp': String(timestamp),
+    ...signatureHeaders(secrets, { deliveryId, timestamp, body }),
     ...(traceparent !== undefined && { traceparent }),
   };
 }
 
-function answered({ status, headers, body, durationMs }: EgressResponse): AttemptOutcome {
+function answered({ status, headers, body, durationMs }: EgressResponse): Omit<AttemptOutcome, 'requestHeaders'> {
   const delivered = status >= 200 && status < 300;
   const redirected = status >= 300 && status < 400;
   return {

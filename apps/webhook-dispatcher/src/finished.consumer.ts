@@ -1,63 +1,91 @@
 import { Controller, Inject } from '@nestjs/common';
-import { RunFinished } from '@nightshift/contracts';
+import { type FinishedBody, InternalFinishedBodies, type RunFinished } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
 import { traceparentFrom } from '@nightshift/runtime';
+import { deliveriesOf } from './announcement.ts';
+import { CALLBACK_TARGET } from './delivery.ts';
 import { DeliveryLoop } from './delivery.loop.ts';
-import type { Announced, DeliveryStore } from './delivery.store.ts';
+import type { DeliveryStore } from './delivery.store.ts';
+import { mayWant, type Subscriber } from './subscriber.ts';
+import type { Subscribers } from './subscribers.store.ts';
 
 type Finished = RunFinished & { readonly traceparent?: string | undefined };
-type WithCallback = Finished & { readonly callbackUrl: string };
 
-const FETCHES_AT_ONCE = 8;
+/** A run's end, and the subscriptions that may want to hear of it. */
+interface Wanted {
+  readonly run: Finished;
+  readonly subscribers: readonly Subscriber[];
+}
+
+const BODIES_AT_ONCE = 32;
 
 /** Makes deliveries of runs that have ended, however they were announced. */
 export class FinishedRuns {
   readonly #deliveries: DeliveryStore;
+  readonly #subscribers: Subscribers;
   readonly #loop: DeliveryLoop;
   readonly #runs: InternalClient;
 
-  constructor(deliveries: DeliveryStore, loop: DeliveryLoop, runs: InternalClient) {
+  constructor(deliveries: DeliveryStore, subscribers: Subscribers, loop: DeliveryLoop, runs: InternalClient) {
     this.#deliveries = deliveries;
+    this.#subscribers = subscribers;
     this.#loop = loop;
     this.#runs = runs;
   }
 
-  /** Inserts the deliveries of the runs that have a callback, once each. */
+  /** Inserts the deliveries of runs to their callbacks and to the subscriptions that want them, once each. */
   async take(finished: readonly Finished[]): Promise<void> {
-    const wanted = finished.filter((run): run is WithCallback => run.callbackUrl !== undefined);
-    await this.#insert(wanted.filter((run) => run.body));
-    const large = await this.#missing(wanted.filter((run) => !run.body));
-    for (let from = 0; from < large.length; from += FETCHES_AT_ONCE) {
-      await this.#insert(await Promise.all(large.slice(from, from + FETCHES_AT_ONCE).map((run) => this.#whole(run))));
-    }
+    const wanted = await this.#wanted(finished);
+    await this.#insert(wanted.filter(({ run }) => run.body));
+    await this.#insertFetched(await this.#missing(wanted.filter(({ run }) => !run.body)));
   }
 
   /** As `take`, for announcements most of which are known. */
   async catchUp(finished: readonly Finished[]): Promise<void> {
-    await this.take(await this.#missing(finished.filter((run) => run.callbackUrl !== undefined)));
+    const missing = await this.#missing(await this.#wanted(finished));
+    await this.#insert(missing.filter(({ run }) => run.body));
+    await this.#insertFetched(missing.filter(({ run }) => !run.body));
   }
 
-  async #missing<T extends Finished>(finished: readonly T[]): Promise<T[]> {
-    const missing = await this.#deliveries.missing(finished.map((run) => run.runId));
-    return finished.filter((run) => missing.has(run.runId));
+  async #wanted(finished: readonly Finished[]): Promise<Wanted[]> {
+    const subscribers = await this.#subscribers.of(new Set(finished.map(({ orgId }) => orgId)));
+    const all = finished.map((run): Wanted => ({ run, subscribers: (subscribers.get(run.orgId) ?? []).filter((subscriber) => mayWant(subscriber, run)) }));
+    return all.filter((wanted) => targetsOf(wanted).length > 0);
   }
 
-  /** A body that was too large to travel is asked for. */
-  async #whole(run: WithCallback): Promise<WithCallback> {
-    const { body } = await this.#runs.call({ method: 'GET', path: `/internal/runs/${run.runId}/finished`, ...(run.traceparent !== undefined && { traceparent: run.traceparent }) }, RunFinished);
-    return { ...run, body };
+  async #missing(wanted: readonly Wanted[]): Promise<Wanted[]> {
+    const missing = await this.#deliveries.missing(wanted.flatMap(targetsOf));
+    const runIds = new Set(missing.map(({ runId }) => runId));
+    return wanted.filter(({ run }) => runIds.has(run.runId));
   }
 
-  async #insert(finished: readonly WithCallback[]): Promise<void> {
-    const announced = finished.map(({ body, traceparent, ...run }): Announced => {
-      if (!body) throw new Error(`runs does not say how ${run.runId} ended`);
-      return { run, body, traceparent: traceparentFrom(traceparent) };
-    });
-    const inserted = await Promise.all(announced.map((row) => this.#deliveries.insert(row)));
+  /** Bodies that did not travel are asked for. */
+  async #insertFetched(wanted: readonly Wanted[]): Promise<void> {
+    for (let from = 0; from < wanted.length; from += BODIES_AT_ONCE) {
+      const some = wanted.slice(from, from + BODIES_AT_ONCE);
+      const runIds = [...new Set(some.map(({ run }) => run.runId))];
+      const { events } = await this.#runs.call({ method: 'POST', path: '/internal/runs/finished', body: { runIds } }, InternalFinishedBodies);
+      const bodies = new Map(events.map(({ runId, body }) => [runId, body]));
+      await this.#insert(some.map(({ run, subscribers }) => ({ run: { ...run, body: bodies.get(run.runId) }, subscribers })));
+    }
+  }
+
+  async #insert(wanted: readonly Wanted[]): Promise<void> {
+    const deliveries = wanted.flatMap(({ run: { body, traceparent, ...run }, subscribers }) => deliveriesOf({ ...run, traceparent: traceparentFrom(traceparent) }, known(body, run.runId), subscribers));
+    const inserted = await Promise.all(deliveries.map((delivery) => this.#deliveries.insert(delivery)));
     const count = inserted.filter(Boolean).length;
     if (count > 0) this.#loop.expect(count);
   }
+}
+
+function targetsOf({ run: { runId, callbackUrl }, subscribers }: Wanted): { runId: string; target: string }[] {
+  return [...(callbackUrl === undefined ? [] : [CALLBACK_TARGET]), ...subscribers.map(({ id }) => id)].map((target) => ({ runId, target }));
+}
+
+function known(body: FinishedBody | undefined, runId: string): FinishedBody {
+  if (!body) throw new Error(`runs does not say how ${runId} ended`);
+  return body;
 }
 
 /** Hears which runs have ended. */

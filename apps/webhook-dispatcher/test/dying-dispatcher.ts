@@ -14,6 +14,7 @@ const db = connect({ url, max: 2, name: 'dying', onError: (err) => console.error
 const loop = new DeliveryLoop({
   db,
   deliveries: new DeliveryStore(db),
+  keys: { current: Buffer.alloc(32).toString('base64') },
   egress: createEgress({ allow: ['127.0.0.0/8'] }),
   hints: new InProcessHints(),
   slots: 10,
@@ -21,6 +22,7 @@ const loop = new DeliveryLoop({
   leaseMs: 2000,
   timeoutMs: 60_000,
   retrySeconds: [1],
+  onGone: () => undefined,
   observer: observeWork('delivery', log),
   log,
 });

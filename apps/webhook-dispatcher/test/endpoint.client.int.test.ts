@@ -38,7 +38,7 @@ const body = Buffer.from('{ "jobId":"run_1",  "é": 1.0 }');
 
 function post(respond: Answer, more: Partial<Attempt> = {}) {
   answer = respond;
-  return postDelivery(egress, { url: `${origin}/hook?t=1`, body, deliveryId: 'whd_1', event: 'job.succeeded', timeoutMs: 5000, ...more });
+  return postDelivery(egress, { url: `${origin}/hook?t=1`, body, deliveryId: 'whd_1', event: 'job.succeeded', secrets: { secret: null, previousSecret: null }, headers: {}, timeoutMs: 5000, ...more });
 }
 
 const status =
@@ -60,12 +60,21 @@ describe('an attempt', () => {
         'user-agent': 'Nightshift-Webhooks/1',
         'x-webhook-delivery-id': 'whd_1',
         'x-webhook-event': 'job.succeeded',
+        'webhook-id': 'whd_1',
         traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
       },
     });
     const sentAt = Number(seen[0]?.headers['x-webhook-timestamp']);
+    expect(seen[0]?.headers['webhook-timestamp']).toBe(String(sentAt));
+    for (const name of ['x-webhook-signature', 'webhook-signature']) expect(seen[0]?.headers).not.toHaveProperty(name);
     expect(sentAt).toBeGreaterThanOrEqual(before);
     expect(sentAt).toBeLessThanOrEqual(Math.floor(Date.now() / 1000));
+  });
+
+  test('carries the headers of its subscription, which override none of ours and are kept without their values', async () => {
+    const { requestHeaders } = await post(status(200), { headers: { authorization: 'Bearer their-own', 'x-webhook-event': 'forged' }, secrets: { secret: 'a secret', previousSecret: null } });
+    expect(seen[0]?.headers).toMatchObject({ authorization: 'Bearer their-own', 'x-webhook-event': 'job.succeeded', 'x-webhook-signature': expect.stringMatching(/^[0-9a-f]{64}$/) });
+    expect(requestHeaders).toMatchObject({ authorization: '[hidden]', 'x-webhook-event': 'job.succeeded', 'x-webhook-delivery-id': 'whd_1' });
   });
 
   test.each([200, 201, 202, 204, 299])('with status %i has delivered', async (code) => {

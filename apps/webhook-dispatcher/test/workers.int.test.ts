@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { statement } from '@nightshift/postgres';
 import { waitFor } from '@nightshift/testing';
 import { type ClaimedDelivery, DeliveryStore } from '../src/delivery.store.ts';
-import { finishedRun } from './dispatcher.ts';
+import { callbackDelivery, finishedRun } from './dispatcher.ts';
 import { Stage } from './stage.ts';
 
 const stage = new Stage();
@@ -15,9 +15,7 @@ describe('a worker', () => {
     const worker = spawn(process.execPath, [fileURLToPath(new URL('dying-dispatcher.ts', import.meta.url)), stage.databaseUrl], { stdio: ['ignore', 'inherit', 'inherit'] });
     const exited = once(worker, 'exit');
     const store = new DeliveryStore(stage.db);
-    const { body, ...run } = finishedRun(stage.hook('/killed?hang=1'));
-    if (!body) throw new Error('a body was expected');
-    await store.insert({ run: { ...run, callbackUrl: stage.hook('/killed?hang=1') }, body, traceparent: '00-11111111111111111111111111111111-2222222222222222-01' });
+    await store.insert(callbackDelivery(finishedRun(stage.hook('/killed?hang=1'))));
     try {
       await waitFor(() => stage.arrivals('/killed').length === 1, { timeoutMs: 20_000 });
     } finally {
@@ -36,7 +34,7 @@ describe('a worker', () => {
     await dispatcher.publish(finishedRun(stage.hook('/stale?hang=1')));
     const held = await waitFor(async () => (await stage.deliveries()).find((row) => row.held));
     const verdict = { status: 'dead', delayMs: 0, errorCode: 'timeout', errorMessage: 'late' } as const;
-    const outcome = { status: null, errorCode: 'timeout', errorMessage: 'late', durationMs: 1, responseHeaders: {}, responseBody: '', retryAfterMs: null } as const;
+    const outcome = { status: null, errorCode: 'timeout', errorMessage: 'late', durationMs: 1, requestHeaders: {}, responseHeaders: {}, responseBody: '', retryAfterMs: null } as const;
     const stale = { id: held.id, epoch: held.epoch - 1, attemptCount: 0 } as ClaimedDelivery;
     const { isOurs } = await new DeliveryStore(stage.db).commit({ delivery: stale, verdict, attempt: { startedAt: new Date(), outcome } });
     expect(isOurs).toBe(false);
@@ -51,7 +49,7 @@ describe('a worker', () => {
     const ending = {
       delivery: { id: held.id, epoch: held.epoch, attemptCount: 0 } as ClaimedDelivery,
       verdict: { status: 'pending', delayMs: 60_000, errorCode: 'timeout', errorMessage: 'late' } as const,
-      attempt: { startedAt: new Date(), outcome: { status: null, errorCode: 'timeout', errorMessage: 'late', durationMs: 1, responseHeaders: {}, responseBody: '', retryAfterMs: null } as const },
+      attempt: { startedAt: new Date(), outcome: { status: null, errorCode: 'timeout', errorMessage: 'late', durationMs: 1, requestHeaders: {}, responseHeaders: {}, responseBody: '', retryAfterMs: null } as const },
     };
     const store = new DeliveryStore(stage.db);
     expect((await store.commit(ending)).isOurs).toBe(true);

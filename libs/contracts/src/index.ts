@@ -11,6 +11,20 @@ export { AgentChat, AsyncChatRequest, type ChatMessage, type ChatPart, RequestAc
 export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
 export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
+export {
+  Delivery,
+  DeliveryAttempt,
+  DeliveryCount,
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliveryList,
+  DeliveryStatus,
+  EndpointList,
+  EndpointStatistics,
+  ListDeadDeliveries,
+  ListDeliveries,
+  Redeliver,
+} from './http/delivery.ts';
 export { DEFAULT_ENGINES, Engine, EnginesFile, findEngine, Model, ModelList, type PlainModel, plainModelOf, plainModels, ReasoningEffort, RunLimits, Upstream } from './http/engine.ts';
 export { ErrorBody } from './http/error.ts';
 export {
@@ -31,6 +45,21 @@ export {
   UsagePage,
 } from './http/internal.ts';
 export { InternalMcpListings, InternalMcpQuestion, McpListing, McpOffer } from './http/mcp.ts';
+export {
+  InternalCreateSubscription,
+  InternalFinishedBodies,
+  InternalFinishedRuns,
+  InternalListDeliveries,
+  InternalRedeliver,
+  InternalRedelivered,
+  InternalRedeliveredMany,
+  InternalRedeliverMany,
+  InternalRotateSecret,
+  InternalSendCanary,
+  InternalSubscriptionCreated,
+  InternalTestSubscription,
+  InternalUpdateSubscription,
+} from './http/internal-webhook.ts';
 export { aliasesOf, PLATFORM_TOOL_SPECS, PLATFORM_TOOLS, platformParameters, type PlatformToolId, platformToolOf } from './http/platform-tool.ts';
 export {
   AnswerEncoding,
@@ -70,5 +99,16 @@ export {
 } from './http/saved-tool.ts';
 export { FunctionTool, McpTool, PlatformTool, SealedFunctionTool, SealedMcpTool, SealedTool, Tool, ToolCredentials, toolTimeoutMs } from './http/tool.ts';
 export { ToolBlock, ToolResponse } from './http/tool-response.ts';
+export {
+  CanarySent,
+  CreateSubscription,
+  RotateSecret,
+  SendCanary,
+  Subscription,
+  SubscriptionList,
+  UpdateSubscription,
+  WebhookEventType,
+  WebhookFilters,
+} from './http/webhook.ts';
 export { TokensWait, TokensWaitQuery, UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
 export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

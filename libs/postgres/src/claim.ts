@@ -11,6 +11,10 @@ export interface WorkTable {
   readonly id: string;
   /** What a claim returns besides id, epoch, attempts, lane and queue age: column list, each prefixed with `t.`. */
   readonly columns: string;
+  /** How many rows of the lane `l.lane` may be held now, as an SQL expression; $5 is the worker's own `laneMax`, which holds without it. */
+  readonly laneLimit?: string;
+  /** What a claim writes besides, as the body of a CTE that reads `claimed` (id and lane of each row). */
+  readonly onClaim?: string;
 }
 
 /** A claimed row. */
@@ -43,8 +47,9 @@ export function claimedColumns(table: WorkTable): string {
 
 /**
  * Claims up to $2 due rows of pool $1 for $3 ms. Lanes are taken in turn, beginning after lane $4: a row's rank is the
- * number of rows its lane holds already plus its place in the lane, lowest ranks first, at most $5 per lane. Expired
- * leases come before anything. Always returns the last lane looked at as `cursor`, null when all lanes were seen.
+ * number of rows its lane holds already plus its place in the lane, lowest ranks first, at most $5 (or the table's limit) per
+ * lane; `offset 0` has that worked out once per lane. Expired leases come before anything, and count for their lanes until
+ * they are taken. Always returns the last lane looked at as `cursor`, null when all lanes were seen.
  */
 export function claimStatement(table: WorkTable): Statement {
   const { name, id } = table;
@@ -58,13 +63,13 @@ export function claimStatement(table: WorkTable): Statement {
        from lanes l where l.lane is not null and l.n < ${LANES_PER_CLAIM}
      ), ranked as (
        select c.id, c.due_at, c.rank
-       from (select lane from lanes where lane is not null) l
+       from (select l.lane, ${table.laneLimit ?? '$5::int'} as room from lanes l where l.lane is not null offset 0) l
        cross join lateral (
          select x.id, x.due_at, row_number() over (order by x.due_at)
-           + (select count(*) from ${name} h where h.pool = $1 and h.lane = l.lane and h.lease_until > now()) as rank
-         from (select ${id} as id, due_at from ${name} where ${waiting} and lane = l.lane and due_at <= now() order by due_at limit $2) x
+           + (select count(*) from ${name} h where h.pool = $1 and h.lane = l.lane and h.lease_until is not null) as rank
+         from (select ${id} as id, due_at from ${name} where ${waiting} and lane = l.lane and due_at <= now() order by due_at limit least($2, l.room)) x
        ) c
-       where c.rank <= $5
+       where c.rank <= l.room
        order by c.rank, c.due_at limit $2
      ), expired as (
        select ${id} as id, due_at, 0 as rank from ${name} where pool = $1 and lease_until < now() order by lease_until limit $2
@@ -78,7 +83,7 @@ export function claimStatement(table: WorkTable): Statement {
        update ${name} t set lease_until = now() + $3 * interval '1 ms', epoch = t.epoch + 1, attempts = t.attempts + 1
        from locked where t.${id} = locked.id
        returning ${claimedColumns(table)}, greatest(0, extract(epoch from now() - locked.due_at) * 1000)::float8 as "queueAgeMs"
-     )
+     )${table.onClaim === undefined ? '' : `, besides as (${table.onClaim})`}
      select c.cursor, claimed.* from (select case when count(*) = ${LANES_PER_CLAIM} then max(lane) end as cursor from lanes) c left join claimed on true`,
   );
 }

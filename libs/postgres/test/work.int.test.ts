@@ -104,6 +104,14 @@ describe('a worker', () => {
 });
 
 describe('lanes', () => {
+  test('count what is held of them, also by a worker that is gone, until somebody has taken it over', async () => {
+    await on.put([{ id: 'lost', lane: 'a', leaseInMs: -1000 }, { id: 'next', lane: 'a' }, { id: 'other', lane: 'b' }]);
+    const one = on.worker({ slots: 10, laneMax: 1 });
+    one.worker.startLoop();
+    await waitFor(() => one.began.length >= 2);
+    expect(one.began.map(({ id }) => id).sort()).toEqual(['lost', 'other']);
+  });
+
   test('are served in turn: a row does not wait for the many of another lane', async () => {
     await on.put(ids('big', 500).map((id) => ({ id, lane: 'big', dueInMs: -60_000 })));
     await on.put([{ id: 'small', lane: 'small' }]);

@@ -13,6 +13,7 @@ export interface LocalSecrets {
   readonly adminToken: string;
   readonly sealPublicKey: string;
   readonly sealPrivateKey: string;
+  readonly encryptionKey: string;
   readonly serviceTokens: Record<App, string>;
   readonly created: { readonly apiKey: boolean };
 }
@@ -29,6 +30,7 @@ export function localSecrets(dataDir: string): LocalSecrets {
     adminToken: keep(dataDir, 'admin-token', () => randomBytes(24).toString('base64url')).text,
     sealPublicKey: seal.publicKey,
     sealPrivateKey: seal.privateKey,
+    encryptionKey: keep(dataDir, 'encryption-key', () => randomBytes(32).toString('base64')).text,
     serviceTokens: JSON.parse(tokens.text) as Record<App, string>,
     created: { apiKey: apiKey.created },
   };

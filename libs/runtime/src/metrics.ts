@@ -50,5 +50,8 @@ export const metrics = {
   contextPruned: histogram('nightshift_run_pruned_tokens', 'Estimated tokens of a run that its last model request left out.', ['engine'], TOKENS),
   toolDuration: histogram('nightshift_tool_call_duration_seconds', 'One tool call.', ['outcome']),
   deliveryDuration: histogram('nightshift_delivery_attempt_duration_seconds', 'One webhook attempt.', ['outcome']),
+  deliveries: counter('nightshift_deliveries_total', 'Webhook attempts by what became of the delivery: delivered, pending, dead or canceled.', ['outcome']),
+  firstAttemptDelay: histogram('nightshift_delivery_first_attempt_delay_seconds', 'From when a delivery was made to its first attempt.', []),
+  endpointsDisabled: counter('nightshift_webhook_endpoints_disabled_total', 'Subscriptions that the server has disabled: gone (410) or failing.', ['reason']),
   httpDuration: histogram('nightshift_http_request_duration_seconds', 'One HTTP request.', ['service', 'route', 'status']),
 };

@@ -1,6 +1,7 @@
 export { assertNever } from './assert-never.ts';
 export { type Backoff, backoffMs, jitterMs } from './backoff.ts';
 export { cleanJson, cleanText } from './clean-text.ts';
+export { decrypt, DecryptError, encrypt, type EncryptionKeys, encryptionPrefix } from './encryption.ts';
 export { FairGate } from './fair-gate.ts';
 export { FairQueue } from './fair-queue.ts';
 export { Handover } from './handover.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RunError, RunResult, RunStatus, StepUsage } from '../http/run.ts';
 
-/** What a webhook says of a run besides the ids: fetched from runs when it is larger than 64 KiB. */
+/** What a webhook says of a run besides the ids: fetched from runs where it did not travel: larger than 64 KiB, or wanted by a subscription alone. */
 export const FinishedBody = z.object({
   result: RunResult.nullable(),
   error: RunError.nullable(),
