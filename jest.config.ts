@@ -39,6 +39,8 @@ const config: Config = {
     }),
   ],
   testTimeout: 120_000,
+  // Whoever has not exited by then holds something open; by default a worker of a busy machine has half a second.
+  workerGracefulExitTimeout: 10_000,
 };
 
 export default config;
