@@ -65,6 +65,7 @@ export class AppModule {
     const sender = new StreamSender(streams, around.log);
     around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const chats = new ChatsClient(must(clients.get('engine-orchestrator'), 'engine-orchestrator'));
+    around.shutdown.add('drain', 'plain calls', (hurry) => chats.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const tools = new ToolsClient(around.client('tool-executor'));
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());

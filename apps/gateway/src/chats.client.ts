@@ -1,19 +1,72 @@
-import type { ChatRequest, InternalChat } from '@nightshift/contracts';
+import { AppError, type ChatRequest, type InternalChat } from '@nightshift/contracts';
 import type { InternalClient, StreamedAnswer } from '@nightshift/http';
 import { timeOrderedHex } from '@nightshift/std';
 import type { Caller } from './api-key.ts';
 
+const GOING = new AppError('service_unavailable', { message: 'The server is about to restart; send the request again.', headers: { 'retry-after': '1' } });
+/** What a stream ends with when the server has to go before it. */
+const GOING_EVENTS = `data: ${JSON.stringify({ error: { code: GOING.code, message: GOING.message, type: GOING.code, param: null } })}\n\ndata: [DONE]\n\n`;
+
 /** Plain model calls, which engine-orchestrator makes. */
 export class ChatsClient {
   readonly #engine: InternalClient;
+  /** Of the calls whose answers are not complete. */
+  readonly #open = new Set<AbortController>();
+  #isGoing = false;
+  #onEmpty: () => void = () => undefined;
 
   constructor(engine: InternalClient) {
     this.#engine = engine;
   }
 
   /** Calls a model for the caller; an abort cancels the call where it runs. The answer is as it goes to the client, but for the id of the request in an error. */
-  call(request: ChatRequest, { keyId, orgId, pool, runLimits }: Caller, traceparent: string, signal: AbortSignal): Promise<StreamedAnswer> {
+  async call(request: ChatRequest, { keyId, orgId, pool, runLimits }: Caller, traceparent: string, signal: AbortSignal): Promise<StreamedAnswer> {
     const body: InternalChat = { callId: `chatcmpl-${timeOrderedHex()}`, orgId, apiKeyId: keyId, pool, limits: runLimits, request };
-    return this.#engine.stream({ path: '/internal/chats', body, traceparent }, signal);
+    const stop = new AbortController();
+    this.#open.add(stop);
+    // Nobody waits for a call whose client has left.
+    const leave = (): void => {
+      stop.abort();
+      this.#close(stop);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    try {
+      const answer = await this.#engine.stream({ path: '/internal/chats', body, traceparent }, stop.signal);
+      if (typeof answer.body !== 'string') return { ...answer, body: this.#pieces(answer.body, stop) };
+      this.#close(stop);
+      return answer;
+    } catch (err) {
+      this.#close(stop);
+      throw this.#isGoing ? GOING : err;
+    }
+  }
+
+  /** Waits for the calls that are open; on `hurry` it ends them, and tells their clients to come again. */
+  async drain(hurry: AbortSignal): Promise<void> {
+    const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    const end = (): void => {
+      this.#isGoing = true;
+      this.#open.forEach((stop) => stop.abort());
+    };
+    hurry.addEventListener('abort', end, { once: true });
+    if (hurry.aborted) end();
+    if (this.#open.size > 0) await empty;
+  }
+
+  async *#pieces(body: AsyncIterable<string>, stop: AbortController): AsyncGenerator<string> {
+    try {
+      yield* body;
+    } catch (err) {
+      if (!this.#isGoing) throw err;
+    } finally {
+      this.#close(stop);
+    }
+    if (this.#isGoing) yield GOING_EVENTS;
+  }
+
+  #close(stop: AbortController): void {
+    this.#open.delete(stop);
+    if (this.#open.size === 0) this.#onEmpty();
   }
 }
