@@ -25,6 +25,8 @@ type Row = { runId: string; seq: number; last: number; body: string; tail: strin
 /** What one reply carries at most, but for a single chunk that is larger. */
 const PAGE_BYTES = 1024 * 1024;
 const PACK_AFTER_S = 60;
+const ROWS_MAX = 256;
+const GATHER_MS = 1;
 const compress = promisify(brotliCompress);
 const decompress = promisify(brotliDecompress);
 const QUICKLY = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
@@ -43,7 +45,8 @@ export class FrameStore {
       const rows = await db.query<{ runId: string }>(APPEND, [...columnsOf(chunks), chunks.map(({ epoch }) => epoch)]);
       const stored = new Set(rows.map(({ runId }) => runId));
       return chunks.map(({ runId }) => stored.has(runId));
-    });
+      // Somebody is watching.
+    }, ROWS_MAX, 0, GATHER_MS);
     this.since = flusher<{ readonly runId: string; readonly seq: number }, StoredChunk[]>((all) => this.#since(all));
   }
 

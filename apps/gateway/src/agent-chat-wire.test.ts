@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Frame, FrameEnd } from '@nightshift/contracts';
+import { newId } from '@nightshift/std';
 import { renderChat, renderChatNotice } from './agent-chat-wire.ts';
 
-const run = { runId: 'run_1', engine: 'tim-large', createdAt: '2026-11-22T10:00:00.900Z' };
-const head = { id: 'chatcmpl-run_1', object: 'chat.completion.chunk', created: Date.UTC(2026, 10, 22, 10) / 1000, model: 'tim-large' };
+const run = { runId: newId('run', Date.UTC(2026, 10, 22, 10, 0, 0, 900)), engine: 'tim-large' };
+const head = { id: `chatcmpl-${run.runId}`, object: 'chat.completion.chunk', created: Date.UTC(2026, 10, 22, 10) / 1000, model: 'tim-large' };
 const render = (frame: Omit<Frame, 'seq'>, includesUsage = false) => renderChat({ seq: 7, ...frame }, run, includesUsage);
 const end = (value: FrameEnd) => ({ kind: 'end', text: JSON.stringify(value) }) as const;
 /** What the lines of a stream say. */

@@ -1,4 +1,5 @@
 import { type Frame, FrameEnd } from '@nightshift/contracts';
+import { madeAtMs } from '@nightshift/std';
 import { dataOf, DONE, type StreamedRun } from './run-wire.ts';
 
 /** One frame as what chat clients are sent: chunks of a completion, and nothing for what those cannot show. They read no numbers. */
@@ -36,6 +37,6 @@ function chunk(run: StreamedRun, delta: object, finishReason: 'stop' | null = nu
   return dataOf(JSON.stringify({ ...headOf(run), choices: [{ index: 0, delta, finish_reason: finishReason }] }));
 }
 
-function headOf({ runId, engine, createdAt }: StreamedRun): object {
-  return { id: `chatcmpl-${runId}`, object: 'chat.completion.chunk', created: Math.floor(Date.parse(createdAt) / 1000), model: engine };
+function headOf({ runId, engine }: StreamedRun): object {
+  return { id: `chatcmpl-${runId}`, object: 'chat.completion.chunk', created: Math.floor(madeAtMs(runId) / 1000), model: engine };
 }

@@ -53,10 +53,10 @@ export class AgentChats {
 
   /** The completion in chunks, as the run goes on. */
   async stream(call: AgentCall): Promise<void> {
-    const { caller, reply } = call;
+    const { reply } = call;
     const { chat } = this.#read(call.body);
     const runId = await this.#take(chat, call, ROUTE);
-    const run = await onlyOnce(reply, () => this.#runs.get(runId, caller.orgId, undefined));
+    const run = { runId, engine: chat.model };
     const includesUsage = chat.stream_options?.include_usage === true;
     this.#sender.send(reply, run, 0, {
       atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${runId}/stream shows it.`),

@@ -32,8 +32,7 @@ export class RunStreamsController {
   async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) { on_disconnect }: StreamQuery, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
     if (replayed) reply.header('idempotency-replayed', 'true');
-    const run = await this.runs.get(runId, caller.orgId, undefined);
-    this.#send(run, 0, { caller, reply, cancels: on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
+    this.#send({ runId, engine: body.engine }, 0, { caller, reply, cancels: on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
   }
 
   @Get(':runId/stream')
@@ -49,10 +48,10 @@ export class RunStreamsController {
     this.#send(run, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
   }
 
-  #send({ runId, engine, createdAt }: StreamedRun, after: number, { caller, reply, cancels, atDrain }: { caller: Caller; reply: FastifyReply; cancels: boolean; atDrain: string }): void {
+  #send({ runId, engine }: StreamedRun, after: number, { caller, reply, cancels, atDrain }: { caller: Caller; reply: FastifyReply; cancels: boolean; atDrain: string }): void {
     const { orgId } = caller;
     // A run that is watched for long is not kept whole for that.
-    this.sender.send(reply, { runId, engine, createdAt }, after, { atDrain, headers: { 'x-run-id': runId }, ...(cancels && { onLeave: () => this.runs.cancel(runId, orgId, undefined) }) });
+    this.sender.send(reply, { runId, engine }, after, { atDrain, headers: { 'x-run-id': runId }, ...(cancels && { onLeave: () => this.runs.cancel(runId, orgId, undefined) }) });
   }
 }
 

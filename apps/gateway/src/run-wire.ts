@@ -1,7 +1,8 @@
 import { type Frame, FrameEnd, type RunView } from '@nightshift/contracts';
+import { madeAtMs } from '@nightshift/std';
 
-/** What of a run its frames are rendered with; it never changes. */
-export type StreamedRun = Pick<RunView, 'runId' | 'engine' | 'createdAt'>;
+/** What of a run its frames are rendered with; it never changes, and is known before the run is. */
+export type StreamedRun = Pick<RunView, 'runId' | 'engine'>;
 
 /** The last line of every stream. */
 export const DONE = 'data: [DONE]\n\n';
@@ -45,11 +46,11 @@ function errorOf(code: string, message: string): object {
   return { type: 'error', error: message, message, code };
 }
 
-function chunkOf({ runId, engine, createdAt }: StreamedRun, content: string): object {
+function chunkOf({ runId, engine }: StreamedRun, content: string): object {
   return {
     id: `chatcmpl-${runId}`,
     object: 'chat.completion.chunk',
-    created: Math.floor(Date.parse(createdAt) / 1000),
+    created: Math.floor(madeAtMs(runId) / 1000),
     model: engine,
     choices: [{ index: 0, delta: { content }, finish_reason: null }],
     type: 'delta',

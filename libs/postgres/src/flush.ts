@@ -14,12 +14,12 @@ const ROWS_MAX = 256;
 const GATHER_MS = 3;
 
 /**
- * Group commit. At most one statement is in flight; rows that arrive meanwhile, and for 3 ms after it, go together in the
+ * Group commit. At most one statement is in flight; rows that arrive meanwhile, and for `gatherMs` after it, go together in the
  * next; a lone row is written at once. A caller resumes when its own row is committed. When a statement of several rows
  * fails, and the database itself is not the trouble, its rows are tried one by one, so that a bad row hurts only itself.
  * `lingerMs` is for rows that nobody waits for: they gather for so long first.
  */
-export function flusher<In, Out = void>(write: WriteMany<In, Out>, rowsMax: number = ROWS_MAX, lingerMs: number = 0): (row: In) => Promise<Out> {
+export function flusher<In, Out = void>(write: WriteMany<In, Out>, rowsMax: number = ROWS_MAX, lingerMs: number = 0, gatherMs: number = GATHER_MS): (row: In) => Promise<Out> {
   let waiting: Waiting<In, Out>[] = [];
   let busy = false;
 
@@ -28,7 +28,7 @@ export function flusher<In, Out = void>(write: WriteMany<In, Out>, rowsMax: numb
       const batch = waiting.length <= rowsMax ? waiting : waiting.slice(0, rowsMax);
       waiting = waiting.length <= rowsMax ? [] : waiting.slice(rowsMax);
       await writeBatch(batch);
-      if (waiting.length > 0 && waiting.length < rowsMax) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      if (gatherMs > 0 && waiting.length > 0 && waiting.length < rowsMax) await new Promise((resolve) => setTimeout(resolve, gatherMs));
     }
     busy = false;
   }

@@ -26,6 +26,11 @@ export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
   return `${prefix}_${timeOrderedHex(nowMs)}`;
 }
 
+/** When an id was made, in milliseconds since 1970. */
+export function madeAtMs(id: string): number {
+  return Number.parseInt(id.slice(id.indexOf('_') + 1).slice(0, 12), 16);
+}
+
 /** A UUIDv7 without dashes. */
 export function timeOrderedHex(nowMs: number = Date.now()): string {
   const random = take(10);

@@ -5,7 +5,7 @@ export { decrypt, DecryptError, encrypt, type EncryptionKeys, encryptionPrefix }
 export { FairGate } from './fair-gate.ts';
 export { FairQueue } from './fair-queue.ts';
 export { Handover } from './handover.ts';
-export { type IdPrefix, newId, randomHex, timeOrderedHex } from './id.ts';
+export { type IdPrefix, madeAtMs, newId, randomHex, timeOrderedHex } from './id.ts';
 export { mapLimited } from './map-limited.ts';
 export { must } from './must.ts';
 export { retryAfterMs } from './retry-after.ts';
