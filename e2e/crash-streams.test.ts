@@ -89,4 +89,20 @@ describe.each(shapes.filter((shape) => shape === 'cluster'))('streams of %s', (s
     expect(judgeStreams([whole, ...parts])).toEqual([]);
     expect(parts.map(({ from, events }) => events.length === whole.events.length - from)).toEqual(parts.map(() => true));
   });
+
+  test('say that one may come back when their gateway stops, and go on at another', async () => {
+    const posted = await openStream(`${gateways()[1]}/stream`, { key: on.api.key, body: request({ hang: 9 }) });
+    const runId = posted.headers.get('x-run-id') as string;
+    const observed = await openStream(`${gateways()[1]}/${runId}/stream`, { key: on.api.key });
+    await restart(on.product, ['gateway-2'], 'SIGTERM');
+    expect([await posted.ended, await observed.ended]).toEqual(['ended', 'ended']);
+    expect(observed.raw()).toMatch(/\n\n: [^\n]+\nretry: 1000\n\n$/);
+    const [notice, done] = posted.events.slice(-2);
+    expect([notice?.id, notice?.event, done?.data]).toEqual([undefined, 'error', '[DONE]']);
+    expect(JSON.parse(notice?.data ?? '')).toMatchObject({ type: 'error', code: 'service_unavailable' });
+    const later = follow(runId, observed.events.length, 0);
+    await on.api.cancel(runId);
+    const { events } = await later;
+    expect(judgeStreams([{ from: 0, events: [...observed.events, ...events] }])).toEqual([]);
+  });
 });

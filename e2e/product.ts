@@ -31,6 +31,9 @@ export type ProductState = {
   adminToken: string;
 };
 
+/** The one origin that may call from a browser. */
+export const browserOrigin = 'https://app.example';
+
 const root = new URL('..', import.meta.url).pathname;
 const entry: Record<Shape, string> = { standalone: 'apps/standalone/dist/main.js', cluster: 'tools/cluster.ts' };
 
@@ -80,6 +83,7 @@ export function launch(state: ProductState): ProductState {
       ...(state.apiKey && { BOOTSTRAP_API_KEY: state.apiKey, ADMIN_TOKEN: state.adminToken }),
       ...(state.modelPort && upstreamOf(state)),
       EGRESS_ALLOW: '127.0.0.0/8',
+      BROWSER_ORIGINS: browserOrigin,
       WEBHOOK_RETRY_SECONDS: '1,1,2,2,4,4,8,8,16,16',
       WORK_LEASE_MS: String(leaseMs),
       REPLICAS: 'gateway=2,engine-orchestrator=2,tool-executor=2',

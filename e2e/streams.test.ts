@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { documentOf, judgeStreams, openStream } from './event-stream.ts';
-import { shapes } from './product.ts';
+import { browserOrigin, shapes } from './product.ts';
 import { functionTool, request } from './request.ts';
 import { stage } from './stage.ts';
 import { until } from './until.ts';
@@ -140,5 +140,18 @@ describe.each(shapes)('streams of %s', (shape) => {
     expect(second.headers.get('x-run-id')).toBe(first.headers.get('x-run-id'));
     expect(second.headers.get('idempotency-replayed')).toBe('true');
     expect(second.raw()).toBe(first.raw());
+  });
+
+  test('are open to browsers of the operator’s origins, with the key in the address, and to no others', async () => {
+    const { runId } = (await on.api.post(request())).body;
+    const path = `/${runId}/stream?api_key=${on.api.key}`;
+    const seen = await stream(path, { headers: { authorization: '', origin: browserOrigin } });
+    expect([seen.status, await seen.ended, seen.headers.get('access-control-allow-origin')]).toEqual([200, 'ended', browserOrigin]);
+    expect(judgeStreams([{ from: 0, events: seen.events }])).toEqual([]);
+    const preflight = (origin: string) => fetch(`${on.api.base}/v1/runs/stream`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' } });
+    expect((await preflight(browserOrigin)).headers.get('access-control-allow-origin')).toBe(browserOrigin);
+    expect((await preflight('https://evil.example')).headers.get('access-control-allow-origin')).not.toBe('https://evil.example');
+    const elsewhere = await fetch(`${on.api.base}/v1/runs?api_key=${on.api.key}`, { headers: { origin: browserOrigin } });
+    expect(elsewhere.status).toBe(401);
   });
 });

@@ -42,7 +42,7 @@ export class FrameLoop {
     return frames;
   }
 
-  /** What was stored of a run at or after a frame. */
+  /** What was stored of a run after a frame. */
   since(from: { readonly runId: string; readonly seq: number }): Promise<StoredChunk[]> {
     return this.#frames.since(from);
   }
@@ -106,13 +106,13 @@ export class RunFrames {
     void this.#flush();
   }
 
-  /** What is not stored yet, for the statement that commits the turn: nothing else stores it then. */
-  async take(): Promise<Chunk> {
+  /** What is not stored yet, for the statement that commits the turn: nothing else stores it then. `tail` is the last character of the document with it. */
+  async take(): Promise<Chunk & { readonly tail: string }> {
     this.#stop();
     this.#isTaken = true;
     await this.#inFlight;
     this.#isTaken = false;
-    return this.#chunk();
+    return { ...this.#chunk(), tail: this.#tail };
   }
 
   /** What was taken is stored. */
@@ -157,7 +157,7 @@ export class RunFrames {
   }
 
   #chunk(): Chunk {
-    const chunk = { runId: this.#writer.runId, seq: this.#head + 1, frames: this.#pending, tail: this.#tail };
+    const chunk = { runId: this.#writer.runId, seq: this.#head + 1, frames: this.#pending };
     this.#pending = [];
     this.#head = lastOf(chunk);
     return chunk;

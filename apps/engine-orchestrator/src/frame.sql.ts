@@ -1,18 +1,18 @@
 import { statement } from '@nightshift/postgres';
 
-/** Frames to insert as a table, from five parameters: run, seq, last, body and tail. */
+/** Frames to insert as a table, from four parameters: run, seq, last and body. */
 export const FRAMES_INPUT = (first: number): string =>
-  `unnest($${first}::text[], $${first + 1}::int[], $${first + 2}::int[], $${first + 3}::text[], $${first + 4}::text[]) as f(run_id, seq, last, body, tail)`;
+  `unnest($${first}::text[], $${first + 1}::int[], $${first + 2}::int[], $${first + 3}::text[]) as f(run_id, seq, last, body)`;
 
 /**
- * Stores frames of sessions ($6 epochs) that are still held; returns those that are stored. Who writes when a session is
+ * Stores frames of sessions ($5 epochs) that are still held; returns those that are stored. Who writes when a session is
  * just being taken over or stopped meets the other at the same number: one of the two is not stored, and looks again.
  */
 export const APPEND = statement(
   'engine.append_frames',
-  `insert into engine.frames (run_id, seq, last, body, tail)
-   select f.run_id, f.seq, f.last, f.body, f.tail
-   from unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::text[], $6::int[]) as f(run_id, seq, last, body, tail, epoch)
+  `insert into engine.frames (run_id, seq, last, body)
+   select f.run_id, f.seq, f.last, f.body
+   from unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::int[]) as f(run_id, seq, last, body, epoch)
    join engine.sessions s on s.run_id = f.run_id and s.epoch = f.epoch and s.state = 'active'
    order by f.run_id
    on conflict do nothing
@@ -22,18 +22,18 @@ export const APPEND = statement(
 /** Stores the last frames of runs; returns those that are stored. What has many rows is worth packing. */
 export const APPEND_END = statement(
   'engine.append_end',
-  `insert into engine.frames (run_id, seq, last, body, tail, ends, is_packable)
-   select f.run_id, f.seq, f.last, f.body, f.tail, true, (select count(*) from engine.frames o where o.run_id = f.run_id) >= 8
+  `insert into engine.frames (run_id, seq, last, body, ends, is_packable)
+   select f.run_id, f.seq, f.last, f.body, true, (select count(*) from engine.frames o where o.run_id = f.run_id) >= 8
    from ${FRAMES_INPUT(1)} order by f.run_id
    on conflict do nothing
    returning run_id as "runId"`,
 );
 
-/** What was stored of runs ($1) at or after a frame ($2), in order. */
+/** What was stored of runs ($1) after a frame ($2), in order. */
 export const SINCE = statement(
   'engine.frames_since',
-  `select f.run_id as "runId", f.seq, f.last, f.body, f.tail, f.ends
-   from unnest($1::text[], $2::int[]) as i(run_id, seq) join engine.frames f on f.run_id = i.run_id and f.last >= i.seq
+  `select f.run_id as "runId", f.seq, f.last, f.body, f.ends
+   from unnest($1::text[], $2::int[]) as i(run_id, seq) join engine.frames f on f.run_id = i.run_id and f.last > i.seq
    order by f.run_id, f.seq`,
 );
 

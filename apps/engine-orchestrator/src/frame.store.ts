@@ -10,8 +10,6 @@ export interface Chunk {
   readonly runId: string;
   readonly seq: number;
   readonly frames: readonly Pick<Frame, 'kind' | 'text'>[];
-  /** The last character of the run's document with them. */
-  readonly tail: string;
 }
 
 /** A chunk as it is stored. */
@@ -20,7 +18,7 @@ export interface StoredChunk extends Chunk {
 }
 
 type Body = readonly (readonly [FrameKind, string])[];
-type Row = { runId: string; seq: number; last: number; body: string; tail: string; ends: boolean };
+type Row = { runId: string; seq: number; last: number; body: string; ends: boolean };
 
 /** What one reply carries at most, but for a single chunk that is larger. */
 const PAGE_BYTES = 1024 * 1024;
@@ -36,7 +34,7 @@ export class FrameStore {
   readonly #db: Database;
   /** Stores frames of a session that is held with that epoch; false when it no longer is. */
   readonly append: (chunk: Chunk & { readonly epoch: number }) => Promise<boolean>;
-  /** What was stored of a run at or after a frame, in order. */
+  /** What was stored of a run after a frame, in order. */
   readonly since: (from: { readonly runId: string; readonly seq: number }) => Promise<StoredChunk[]>;
 
   constructor(db: Database) {
@@ -102,7 +100,7 @@ export class FrameStore {
     for (const { runId, seq } of all) from.set(runId, Math.min(seq, from.get(runId) ?? seq));
     const rows = await this.#db.query<Row>(SINCE, [[...from.keys()], [...from.values()]]);
     const byRun = Map.groupBy(rows, ({ runId }) => runId);
-    return all.map(({ runId, seq: first }) => (byRun.get(runId) ?? []).filter(({ last }) => last >= first).map(({ body, seq, tail, ends }) => ({ runId, seq, tail, ends, frames: parsed(body) })));
+    return all.map(({ runId, seq: first }) => (byRun.get(runId) ?? []).filter(({ last }) => last > first).map(({ body, seq, ends }) => ({ runId, seq, ends, frames: parsed(body) })));
   }
 }
 
@@ -116,9 +114,9 @@ export function framesOf({ seq, frames }: Pick<Chunk, 'seq' | 'frames'>): Frame[
   return frames.map(({ kind, text }, index) => ({ seq: seq + index, kind, text }));
 }
 
-/** Chunks as the five columns that statements take. */
-export function columnsOf(chunks: readonly Chunk[]): [string[], number[], number[], string[], string[]] {
-  return [chunks.map(({ runId }) => runId), chunks.map(({ seq }) => seq), chunks.map(lastOf), chunks.map(({ frames }) => bodyOf(frames)), chunks.map(({ tail }) => tail)];
+/** Chunks as the four columns that statements take. */
+export function columnsOf(chunks: readonly Chunk[]): [string[], number[], number[], string[]] {
+  return [chunks.map(({ runId }) => runId), chunks.map(({ seq }) => seq), chunks.map(lastOf), chunks.map(({ frames }) => bodyOf(frames))];
 }
 
 function bodyOf(frames: Chunk['frames']): string {

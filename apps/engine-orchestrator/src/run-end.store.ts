@@ -4,7 +4,8 @@ import type { FrameLoop } from './frame.loop.ts';
 import type { Chunk, FrameStore } from './frame.store.ts';
 import { frameEnd } from './run-end.ts';
 import { leftOf, openDocument } from './run-feed.loop.ts';
-import type { SessionStore, StoppedSession } from './session.store.ts';
+import type { Session } from './session.ts';
+import type { SessionStore } from './session.store.ts';
 
 /** What ends are written with. */
 export interface RunEndsOptions {
@@ -13,6 +14,9 @@ export interface RunEndsOptions {
   readonly frames: FrameLoop;
   readonly engine: (id: string) => Engine | undefined;
 }
+
+/** A session whose stream has to end. */
+type Stopped = Pick<Session, 'runId' | 'outcome' | 'frameSeq' | 'frameTail'>;
 
 const ROUNDS_MAX = 10;
 
@@ -25,7 +29,7 @@ export class RunEnds {
   }
 
   /** Ends the streams of `stopped`, whose commands are `stops`; streams that have ended stay as they are. */
-  async write(stops: readonly RunStop[], stopped: readonly StoppedSession[]): Promise<void> {
+  async write(stops: readonly RunStop[], stopped: readonly Stopped[]): Promise<void> {
     const stopOf = new Map(stops.map((stop) => [stop.runId, stop]));
     let open = [...stopped];
     let isFirst = true;
@@ -42,20 +46,20 @@ export class RunEnds {
   }
 
   /** The last frames of a run; undefined when it has them. */
-  async #chunkOf(session: StoppedSession, stop: RunStop, isFirst: boolean): Promise<Chunk | undefined> {
+  async #chunkOf(session: Stopped, stop: RunStop, isFirst: boolean): Promise<Chunk | undefined> {
     const end = { kind: 'end' as const, text: JSON.stringify(frameEnd(stop, session.outcome)) };
-    // After an outcome there is nothing but the end; what the tail is matters to nobody any more.
-    if (isFirst && session.outcome) return { runId: session.runId, seq: session.frameSeq + 1, frames: [end], tail: '' };
+    // After an outcome there is nothing but the end.
+    if (isFirst && session.outcome) return { runId: session.runId, seq: session.frameSeq + 1, frames: [end] };
     const chunks = await this.#options.store.since({ runId: session.runId, seq: session.frameSeq });
     if (chunks.some(({ ends }) => ends)) return undefined;
     const left = leftOf(session, chunks);
     const started = left.head === 0 ? [{ kind: 'started' as const, text: '' }] : [];
     const closing = session.outcome ? [] : await this.#closing(session, stop, left);
-    return { runId: session.runId, seq: left.head + 1, frames: [...started, ...closing, end], tail: '' };
+    return { runId: session.runId, seq: left.head + 1, frames: [...started, ...closing, end] };
   }
 
   /** What closes the document of a run that was stopped in the middle. */
-  async #closing({ runId }: StoppedSession, { answerOnly }: RunStop, left: ReturnType<typeof leftOf>): Promise<Chunk['frames']> {
+  async #closing({ runId }: Stopped, { answerOnly }: RunStop, left: ReturnType<typeof leftOf>): Promise<Chunk['frames']> {
     const { sessions, engine } = this.#options;
     const [[session], journal] = await Promise.all([sessions.load([runId]), sessions.journal(runId)]);
     const stopped = must(session, 'session');

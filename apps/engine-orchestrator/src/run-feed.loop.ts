@@ -37,12 +37,10 @@ export class RunFeed {
 
   /** Takes up what the last owner has left, or begins. */
   static async open(session: ClaimedSession, journal: readonly JournalEntry[], { frames: loop, engine, held, lost }: FeedOptions): Promise<RunFeed> {
-    // Nobody has had a session before its first claim.
-    const isNew = session.step === 0 && session.epoch === 1;
-    const chunks = isNew ? [] : await patiently(() => loop.since({ runId: session.runId, seq: session.frameSeq }), held);
+    const chunks = session.claimed ? [] : await patiently(() => loop.since({ runId: session.runId, seq: session.frameSeq }), held);
     const left = leftOf(session, chunks);
     const { document, shown } = openDocument(session, journal, engine, left);
-    const frames = loop.begin(session, { head: left.head, tail: left.tail }, held, lost);
+    const frames = loop.begin(session, { head: left.head, tail: left.text.at(-1) ?? left.tail }, held, lost);
     if (left.head === 0) frames.add([{ kind: 'started', text: '' }]);
     frames.add(shown);
     return new RunFeed(session, document, frames);
@@ -57,7 +55,7 @@ export class RunFeed {
   }
 
   /** The frames that a decided turn adds and that are not stored yet: they are, with its commit. */
-  settle({ entry, results, outcome }: TurnEnd): Promise<Chunk> {
+  settle({ entry, results, outcome }: TurnEnd): ReturnType<RunFrames['take']> {
     this.#frames.add(this.#document.settle(entry, new Map(results.map(({ callId, result }) => [callId, result])), outcome && endingOf(outcome, entry)), false);
     return this.#frames.take();
   }
@@ -120,12 +118,11 @@ interface Left {
   readonly tail: string;
 }
 
-/** What chunks from the last commit's on say of that. */
-export function leftOf({ frameSeq }: Pick<Session, 'frameSeq'>, chunks: readonly StoredChunk[]): Left {
-  const since = chunks.filter(({ seq }) => seq > frameSeq);
-  const text = since.flatMap(({ frames }) => frames.flatMap((frame) => (frame.kind === 'text' ? [frame.text] : []))).join('');
-  const last = since.at(-1);
-  return { head: last ? lastOf(last) : frameSeq, text, tail: chunks.find((chunk) => lastOf(chunk) === frameSeq)?.tail ?? '' };
+/** What the chunks since the last commit say of that. */
+export function leftOf({ frameSeq, frameTail: tail }: Pick<Session, 'frameSeq' | 'frameTail'>, chunks: readonly StoredChunk[]): Left {
+  const text = chunks.flatMap(({ frames }) => frames.flatMap((frame) => (frame.kind === 'text' ? [frame.text] : []))).join('');
+  const last = chunks.at(-1);
+  return { head: last ? lastOf(last) : frameSeq, text, tail };
 }
 
 /** The document of a session as it stands. */

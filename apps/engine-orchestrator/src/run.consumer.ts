@@ -76,12 +76,11 @@ export class RunConsumer {
   }
 
   async #stop(stops: readonly With<RunStop>[]): Promise<void> {
-    const stopped = await this.sessions.stop(stops);
     // A run whose usage is known has ended by itself: nothing of it goes on.
-    const known = new Set(stops.filter(({ usage }) => usage).map(({ runId }) => runId));
-    const cut = stopped.filter(({ runId }) => !known.has(runId));
+    const [over, open] = [stops.filter(({ usage }) => usage), stops.filter(({ usage }) => !usage)];
+    const [ended, cut] = await Promise.all([over.length > 0 ? this.sessions.ends(over.map(({ runId }) => runId)) : [], open.length > 0 ? this.sessions.stop(open) : []]);
     for (const session of cut) this.turns.stop(session.runId);
-    await this.ends.write(stops, stopped);
+    await this.ends.write(stops, [...ended, ...cut]);
     await this.sessions.emit(cut.flatMap((session) => [stoppedEvent(session), ...cancelEvents(session, session.step - 1, session.pending > 0 ? (session.calls ?? []) : [])]));
   }
 }

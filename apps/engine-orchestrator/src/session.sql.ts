@@ -6,7 +6,7 @@ export const SESSIONS: WorkTable = {
   name: 'engine.sessions',
   id: 'run_id',
   columns: `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, t.request, t.traceparent, t.state, t.step, t.pending,
-    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at is not null as started`,
+    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.frame_tail as "frameTail", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at is not null as started`,
 };
 
 /** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. */
@@ -43,13 +43,13 @@ export const STARTED = statement(
 export const COMMIT = statement(
   'engine.commit',
   `with input as (
-     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "resultBytes" bigint, "frameSeq" int, "delayMs" float8)
+     select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "resultBytes" bigint, "frameSeq" int, "frameTail" text, "delayMs" float8)
    ), locked as (
      select s.run_id from engine.sessions s join input i on i."runId" = s.run_id and i.epoch = s.epoch and i.step = s.step + 1
      where s.state = 'active' order by s.run_id for update of s
    ), written as (
      update engine.sessions s set step = i.step, pending = i.pending, calls = i.calls, usage = i.usage, outcome = i.outcome,
-       result_room = coalesce(s.result_room, i."resultBytes"), frame_seq = i."frameSeq", upstream_failures = 0, check_count = 0, attempts = 0,
+       result_room = coalesce(s.result_room, i."resultBytes"), frame_seq = i."frameSeq", frame_tail = i."frameTail", upstream_failures = 0, check_count = 0, attempts = 0,
        state = case when i.next = 'done' then 'done' else 'active' end,
        finished_at = case when i.next = 'done' then now() end,
        due_at = case i.next when 'done' then null when 'turn' then s.due_at else now() + i."delayMs" * interval '1 ms' end,
@@ -64,8 +64,8 @@ export const COMMIT = statement(
      where j."runId" in (select ref from written)
      on conflict do nothing
    ), frames as (
-     insert into engine.frames (run_id, seq, last, body, tail)
-     select run_id, seq, last, body, tail from ${FRAMES_INPUT(4)} where run_id in (select ref from written)
+     insert into engine.frames (run_id, seq, last, body)
+     select run_id, seq, last, body from ${FRAMES_INPUT(4)} where run_id in (select ref from written)
    ), ${outboxCte('engine', '$2', 'written')}
    select ref as id from written`,
 );
@@ -140,7 +140,7 @@ export const STOP = statement(
    from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, pool text, engine text, traceparent text) order by 1
    on conflict (run_id) do update set state = 'done', due_at = null, lease_until = null,
      epoch = s.epoch + (s.state = 'active')::int, finished_at = coalesce(s.finished_at, now())
-   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent, s.outcome, s.frame_seq as "frameSeq"`,
+   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent, s.outcome, s.frame_seq as "frameSeq", s.frame_tail as "frameTail"`,
 );
 
 /** Stores events that belong to no other write. */
@@ -152,7 +152,7 @@ export const LOAD = statement('engine.load', `select ${claimedColumns(SESSIONS)}
 /** How far sessions are, without their requests. */
 export const ENDS = statement(
   'engine.ends',
-  `select run_id as "runId", org_id as "orgId", pool, traceparent, state, step, usage, outcome, started_at is not null as started
+  `select run_id as "runId", org_id as "orgId", pool, traceparent, state, step, usage, outcome, started_at is not null as started, frame_seq as "frameSeq", frame_tail as "frameTail"
    from engine.sessions where run_id = any($1::text[])`,
 );
 

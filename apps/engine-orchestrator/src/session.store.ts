@@ -6,8 +6,8 @@ import { checkDelayMs, type JournalEntry, journaled, type ListingsEntry, type Se
 import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
-/** A session as a claim returns it. */
-export type ClaimedSession = Session & Claimed;
+/** A session as a claim returns it; `claimed`: by the statement that made it due, so that nobody has had it since its last commit. */
+export type ClaimedSession = Session & Claimed & { readonly claimed?: boolean };
 
 /** A session to insert; `claim`: this process begins its first turn at once. */
 export type NewSession = Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'pool' | 'engine' | 'request' | 'traceparent'> & { readonly claim: boolean };
@@ -22,10 +22,10 @@ export interface ArrivedResult {
 }
 
 /** What is known of a session that was stopped. */
-export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent' | 'outcome' | 'frameSeq'>;
+export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent' | 'outcome' | 'frameSeq' | 'frameTail'>;
 
 /** How far a session is. */
-export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'started'>;
+export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'started' | 'frameSeq' | 'frameTail'>;
 
 interface Ending {
   readonly session: ClaimedSession;
@@ -35,7 +35,7 @@ interface Ending {
   readonly listings?: ListingsEntry | undefined;
   readonly events: readonly OutgoingEvent[];
   /** Frames that are stored with it. */
-  readonly frames?: Chunk;
+  readonly frames?: Chunk & { readonly tail: string };
 }
 
 interface PutBack {
@@ -135,6 +135,7 @@ export class SessionStore {
       outcome: end.outcome,
       resultBytes: end.resultBytesMax,
       frameSeq: frames ? lastOf(frames) : session.frameSeq,
+      frameTail: frames ? frames.tail : session.frameTail,
       delayMs: checkDelayMs(0),
     }));
     const journal = endings.flatMap(({ session: { runId }, end, listings }) => [

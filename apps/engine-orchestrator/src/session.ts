@@ -76,6 +76,8 @@ export interface Session {
   readonly outcome: RunOutcome | null;
   /** The last frame that was stored when the session was committed. */
   readonly frameSeq: number;
+  /** The last character of its document then. */
+  readonly frameTail: string;
   /** Failures of the upstream since the last turn. */
   readonly upstreamFailures: number;
   readonly checkCount: number;

@@ -21,7 +21,7 @@ const sessionOf = (more: Partial<Session> = {}, request: Partial<RunRequest> = {
   pending: 0,
   calls: null,
   usage: none,
-  outcome: null, frameSeq: 0,
+  outcome: null, frameSeq: 0, frameTail: '',
   upstreamFailures: 0,
   checkCount: 0,
   started: true,

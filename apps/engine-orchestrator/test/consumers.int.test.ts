@@ -133,7 +133,7 @@ describe('the stream of a run', () => {
 
   test('that is stopped in the middle of a turn has its document closed, after all that was stored', async () => {
     const session = await on.begun(sessions);
-    const written = { runId: session.runId, seq: 1, frames: [{ kind: 'started' as const, text: '' }, { kind: 'text' as const, text: '{"reasoning":[{"thought":"I th' }], tail: 'h' };
+    const written = { runId: session.runId, seq: 1, frames: [{ kind: 'started' as const, text: '' }, { kind: 'text' as const, text: '{"reasoning":[{"thought":"I th' }] };
     expect(await frames.append({ ...written, epoch: session.epoch })).toBe(true);
     await runs.commanded([stop(session.runId)]);
     expect(await kinds(session.runId)).toEqual([[1, 'started'], [2, 'text', '{"reasoning":[{"thought":"I th'], [3, 'text', '","conclusion":"(interrupted)"}'], [4, 'text', '],"answer":null}'], [5, 'end', canceled]]);
@@ -141,7 +141,7 @@ describe('the stream of a run', () => {
 
   test('takes nothing more of a worker that has lost it, and fails nobody beside it', async () => {
     const [lost, kept] = [await on.begun(sessions), await on.begun(sessions)];
-    const chunk = ({ runId, epoch }: { runId: string; epoch: number }) => ({ runId, epoch, seq: 1, frames: [{ kind: 'started' as const, text: '' }], tail: '' });
+    const chunk = ({ runId, epoch }: { runId: string; epoch: number }) => ({ runId, epoch, seq: 1, frames: [{ kind: 'started' as const, text: '' }] });
     await on.claim(lost.runId);
     expect(await Promise.all([frames.append(chunk(lost)), frames.append(chunk(kept))])).toEqual([false, true]);
     await runs.commanded([stop(kept.runId)]);
@@ -162,7 +162,7 @@ describe('the stream of a run', () => {
 
   test('is read alike before and after it is packed', async () => {
     const session = await on.begun(sessions);
-    for (let seq = 1; seq <= 20; seq += 1) expect(await frames.append({ runId: session.runId, epoch: session.epoch, seq, frames: [{ kind: 'text', text: `${seq}é` }], tail: 'é' })).toBe(true);
+    for (let seq = 1; seq <= 20; seq += 1) expect(await frames.append({ runId: session.runId, epoch: session.epoch, seq, frames: [{ kind: 'text', text: `${seq}é` }] })).toBe(true);
     await runs.commanded([stop(session.runId)]);
     const before = await frames.read(session.runId, 7);
     await on.sql("update engine.frames set stored_at = now() - interval '1 hour'");

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { metrics } from '@nightshift/runtime';
 import type { FastifyReply } from 'fastify';
 
 const PING_EVERY_MS = 10_000;
@@ -16,10 +17,11 @@ export class EventStream extends Readable {
   constructor(reply: FastifyReply, headers: Record<string, string>) {
     super();
     open.add(this);
+    metrics.streamsOpen.set(open.size);
     pings ??= setInterval(() => open.forEach((stream) => stream.#ping()), PING_EVERY_MS);
-    // The first bytes take the headers along.
-    this.push(PING);
     void reply.code(200).headers({ ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform', connection: 'keep-alive', 'x-accel-buffering': 'no' }).send(this);
+    // They do not wait for the first event, unless something else has to be done before they are known.
+    if (reply.raw.hasHeader('content-type')) reply.raw.flushHeaders();
   }
 
   /** Aborted when the client is gone, or by `stop`. */
@@ -45,6 +47,7 @@ export class EventStream extends Readable {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     open.delete(this);
+    metrics.streamsOpen.set(open.size);
     this.#over.abort();
     this._read();
     done(error);

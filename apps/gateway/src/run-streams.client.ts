@@ -8,7 +8,7 @@ import { WatchedRun } from './watched-run.ts';
 
 /** What streams are read with. */
 export interface RunStreamsOptions {
-  readonly frames: FramesClient;
+  readonly frames: Pick<FramesClient, 'after' | 'heads'>;
   readonly runs: Pick<RunsClient, 'announceEnd'>;
   readonly hints: Hints;
   readonly log: Logger;

@@ -43,9 +43,9 @@ export class RunStreamsController {
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Goes on after this event; wins over starting_after.' })
   async observe(@Param('runId') runId: string, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const after = lastEventId === undefined ? (query.starting_after ?? 0) : numberOf(lastEventId);
-    const run = await this.runs.get(runId, caller.orgId, undefined);
+    const engine = await this.runs.engineOf({ runId, orgId: caller.orgId });
     request.notes.runId = runId;
-    this.#send(run, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
+    this.#send({ runId, engine }, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
   }
 
   #send({ runId, engine }: StreamedRun, after: number, { caller, reply, cancels, atDrain }: { caller: Caller; reply: FastifyReply; cancels: boolean; atDrain: string }): void {

@@ -1,13 +1,22 @@
-import { type AnswerEncoding, type InternalCreateRun, InternalDurations, type InternalReplay, InternalReplayed, InternalRunCreated, InternalRunIds, type ListRuns, RunList, RunView } from '@nightshift/contracts';
+import { type AnswerEncoding, AppError, type InternalCreateRun, InternalDurations, type InternalReplay, InternalReplayed, InternalRunCreated, InternalRunEngines, InternalRunIds, type InternalRunsAsked, type ListRuns, RunList, RunView } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
+import { flusher } from '@nightshift/postgres';
 import { z } from 'zod';
 
 /** The owner of runs, on behalf of an organisation. */
 export class RunsClient {
   readonly #client: InternalClient;
+  /** The engine that a run of an organisation named; `not_found` for everybody else's. Who asks at the same time is asked for together. */
+  readonly engineOf: (run: InternalRunsAsked['asked'][number]) => Promise<string>;
 
   constructor(client: InternalClient) {
     this.#client = client;
+    const engines = flusher<InternalRunsAsked['asked'][number], string | null>(async (asked) => (await client.call({ method: 'POST', path: '/internal/run-engines', body: { asked } }, InternalRunEngines)).engines);
+    this.engineOf = async (run) => {
+      const engine = await engines(run);
+      if (engine === null) throw new AppError('not_found', { message: `There is no run ${run.runId.slice(0, 64)}.` });
+      return engine;
+    };
   }
 
   create(run: InternalCreateRun): Promise<InternalRunCreated> {

@@ -1,6 +1,7 @@
-import { InternalCreateRun } from '@nightshift/contracts';
+import { InternalCreateRun, InternalRunsAsked } from '@nightshift/contracts';
 import { invalidRequest } from '@nightshift/http';
 import { buildService, type Service, type Surroundings } from '@nightshift/service';
+import type { z } from 'zod';
 import { AppModule } from './app.module.ts';
 import { RunsEnvironment } from './config.ts';
 import { RunsController } from './runs.controller.ts';
@@ -17,14 +18,18 @@ export function buildRuns(environment: RunsEnvironment, around: Surroundings): P
       migrations,
       onBus: true,
       module: (parts) => AppModule.of(environment, around, parts),
-      localRoutes: (app) => new Map([['POST /internal/runs', (body) => app.get(RunsController).create(checked(body))]]),
+      localRoutes: (app) =>
+        new Map<string, (body: unknown) => Promise<unknown>>([
+          ['POST /internal/runs', (body) => app.get(RunsController).create(checked(InternalCreateRun, body))],
+          ['POST /internal/run-engines', (body) => app.get(RunsController).engines(checked(InternalRunsAsked, body))],
+        ]),
     },
     around,
   );
 }
 
-function checked(body: unknown): InternalCreateRun {
-  const parsed = InternalCreateRun.safeParse(body);
+function checked<S extends z.ZodType>(schema: S, body: unknown): z.infer<S> {
+  const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   throw invalidRequest(parsed.error.issues);
 }

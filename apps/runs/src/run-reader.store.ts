@@ -1,11 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { AppError, type CatchUpQuery, type ListRuns, type RunFinished, type RunList, RunRequest, type RunView, type AnswerEncoding } from '@nightshift/contracts';
+import { AppError, type CatchUpQuery, type InternalRunsAsked, type ListRuns, type RunFinished, type RunList, RunRequest, type RunView, type AnswerEncoding } from '@nightshift/contracts';
 import type { Database } from '@nightshift/postgres';
 import { PrismaClient, type Run as Row } from './generated/client.ts';
 import type { Run } from './run.ts';
 import { finishedEvent, wholeEvent } from './run-events.ts';
 import { viewOf } from './run-view.ts';
-import { ENDED } from './run.sql.ts';
+import { ENDED, ENGINES } from './run.sql.ts';
 
 const RUN_ID = /^run_[0-9a-f]{32}$/;
 const CATCH_UP_ROWS = 50;
@@ -40,6 +40,16 @@ export class RunReader {
     const runs = page.map(({ id, status, engine, createdAt, updatedAt }) => ({ runId: id, status: status as Run['status'], engine, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }));
     const last = page.at(-1);
     return { runs, nextCursor: rows.length > limit && last ? Buffer.from(last.id).toString('base64url') : null };
+  }
+
+  /** The engines that runs named, in that order; null for what an organisation does not have. */
+  async engines(asked: InternalRunsAsked['asked']): Promise<(string | null)[]> {
+    const rows = await this.#db.query<{ id: string; orgId: string; engine: string }>(ENGINES, [asked.flatMap(({ runId }) => (RUN_ID.test(runId) ? [runId] : []))]);
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return asked.map(({ runId, orgId }) => {
+      const row = byId.get(runId);
+      return row?.orgId === orgId ? row.engine : null;
+    });
   }
 
   /** Which of these runs have ended, whoever they belong to. */

@@ -40,6 +40,9 @@ export const LOAD = statement('runs.load', `select ${COLUMNS}, now() as now from
 /** Up to $1 runs that are due, with the database's time and, where they may travel, their requests. */
 export const DUE = statement('runs.due', `select ${COLUMNS}, case when octet_length(r.request::text) <= ${EVENT_BODY_BYTES_MAX} then r.request end as request, now() as now from runs.runs r where r.due_at <= now() order by r.due_at limit $1`);
 
+/** Whose these runs are, and which engines they named. */
+export const ENGINES = statement('runs.engines', `select id, org_id as "orgId", engine from runs.runs where id = any($1::text[])`);
+
 /** Which of these runs have ended. */
 export const ENDED = statement('runs.ended', `select id from runs.runs where id = any($1::text[]) and completed_at is not null`);
 

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunIds, InternalRunRequest, ListRuns, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunEngines, InternalRunIds, InternalRunRequest, InternalRunsAsked, ListRuns, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { RecentDurations } from './recent-durations.store.ts';
 import { RunReader } from './run-reader.store.ts';
@@ -30,6 +30,13 @@ export class RunsController {
   @Returns(200, RunList)
   list(@Query({ schema: OrgScope }) { orgId }: OrgScope, @Query({ schema: ListRuns }) query: ListRuns): Promise<RunList> {
     return this.reader.list(orgId, query);
+  }
+
+  @Post('run-engines')
+  @HttpCode(200)
+  @Returns(200, InternalRunEngines)
+  async engines(@Body({ schema: InternalRunsAsked }) { asked }: InternalRunsAsked): Promise<InternalRunEngines> {
+    return { engines: await this.reader.engines(asked) };
   }
 
   @Post('ended-runs')

@@ -1,9 +1,12 @@
 import { statement } from '@nightshift/postgres';
 
-/** After as many failures in a row a lane is paused; each pause is twice as long as the one before, in seconds. */
+/** After as many failures in a row a lane is paused: for a part of the time that it has failed, in seconds. */
 const FAILURES_MAX = 5;
-const PAUSE_FIRST = 5;
+const PAUSE_MIN = 1;
 const PAUSE_MAX = 300;
+const PAUSE_PART = 0.25;
+/** Attempts that find out whether a pause was long enough: several, since one delivery may fail where others do not. */
+const PROBES = 5;
 
 const HELD = `(select count(*) from webhooks.deliveries h where h.pool = 'shared' and h.lane = l.lane and h.lease_until is not null)`;
 // Seconds that a full bucket holds: workers look once a second.
@@ -11,14 +14,15 @@ const BURST = 'ceil(s.rate_per_minute / 60.0)';
 const TOKENS = `greatest(0, floor(${BURST} - greatest(0, extract(epoch from e.rate_at - now())) * s.rate_per_minute / 60.0))`;
 
 /**
- * How many deliveries of lane `l.lane` may be under way: none while its subscription is disabled or it is paused, one to find
- * out whether a pause was long enough and where an order is kept, half as many with each failure in a row, and no more than
+ * How many deliveries of lane `l.lane` may be under way: none while its subscription is disabled or it is paused, a few to find
+ * out whether a pause was long enough, one where an order is kept, half as many with each failure in a row, and no more than
  * its rate allows.
  */
 export const LANE_LIMIT = `(select least(
     case
       when not coalesce(s.enabled, true) or coalesce(e.paused_until > now(), false) then 0
-      when coalesce(e.failures, 0) >= ${FAILURES_MAX} or coalesce(s.ordered, false) then 1
+      when coalesce(s.ordered, false) then 1
+      when coalesce(e.failures, 0) >= ${FAILURES_MAX} then least(${PROBES}, $5::int, coalesce(s.concurrency, $5::int))
       else greatest(1, least($5::int, coalesce(s.concurrency, $5::int)) >> coalesce(e.failures, 0))
     end, case when s.rate_per_minute is not null then ${HELD} + ${TOKENS} end)::int
   from (values (1)) one(n) left join webhooks.subscriptions s on s.lane = l.lane left join webhooks.endpoints e on e.lane = l.lane)`;
@@ -29,7 +33,7 @@ export const TAKE_RATE = `insert into webhooks.endpoints as e (lane, rate_at)
   where s.rate_per_minute is not null group by c.lane, s.rate_per_minute order by c.lane
   on conflict (lane) do update set rate_at = greatest(e.rate_at, now()) + (excluded.rate_at - now())`;
 
-const pause = (pauses: string): string => `now() + least(${PAUSE_MAX}, ${PAUSE_FIRST} * 2 ^ least(${pauses}, 10)) * (0.8 + 0.4 * random()) * interval '1 second'`;
+const pause = (since: string): string => `now() + greatest(${PAUSE_MIN}, least(${PAUSE_MAX}, ${PAUSE_PART} * extract(epoch from now() - ${since}))) * (0.8 + 0.4 * random()) * interval '1 second'`;
 
 /**
  * CTEs that remember how lanes fare: `written` are the deliveries whose attempts have ended, with their `input`. One success
@@ -45,7 +49,7 @@ export const REMEMBER_LANES = `lanes as (
      from lanes l where l.well and e.lane = l.lane and (e.failures > 0 or e.paused_until is not null)
    ), troubled as (
      insert into webhooks.endpoints as e (lane, failures, failing_since, failed_at, pauses, paused_until)
-     select lane, failed, case when failed > 0 then now() end, case when failed > 0 then now() end, (failed >= ${FAILURES_MAX})::int, greatest(until, case when failed >= ${FAILURES_MAX} then ${pause('0')} end)
+     select lane, failed, case when failed > 0 then now() end, case when failed > 0 then now() end, (failed >= ${FAILURES_MAX})::int, greatest(until, case when failed >= ${FAILURES_MAX} then ${pause('now()')} end)
      from lanes where not well and (failed > 0 or until is not null) order by lane
      on conflict (lane) do update set
        failures = e.failures + excluded.failures,
@@ -53,7 +57,7 @@ export const REMEMBER_LANES = `lanes as (
        failed_at = coalesce(excluded.failed_at, e.failed_at),
        pauses = e.pauses + (e.failures + excluded.failures >= ${FAILURES_MAX} and coalesce(e.paused_until <= now(), true))::int,
        paused_until = greatest(e.paused_until, excluded.paused_until,
-         case when e.failures + excluded.failures >= ${FAILURES_MAX} and coalesce(e.paused_until <= now(), true) then ${pause('e.pauses')} end)
+         case when e.failures + excluded.failures >= ${FAILURES_MAX} and coalesce(e.paused_until <= now(), true) then ${pause('coalesce(e.failing_since, now())')} end)
    )`;
 
 /** Forgets how lane $1 has fared; its rate stays. */

@@ -35,6 +35,7 @@ const gauge = <L extends string>(name: string, help: string, labelNames: L[]) =>
 /** Every metric of the product. `work` is turn, tool_call or delivery; `service` the app. */
 export const metrics = {
   queueAge: histogram('nightshift_queue_age_seconds', 'Age of a due row when it was claimed.', ['work']),
+  streamsOpen: gauge('nightshift_streams_open', 'Event streams that clients read.', []),
   backlog: gauge('nightshift_backlog', 'Due rows that nobody holds.', ['work']),
   oldestDue: gauge('nightshift_oldest_due_seconds', 'Age of the oldest due row that nobody holds.', ['work']),
   leaseLost: counter('nightshift_lease_lost_total', 'Leases that another worker or a stop took away.', ['work']),

@@ -48,6 +48,12 @@ export type InternalRunIds = z.infer<typeof InternalRunIds>;
 export const InternalDurations = z.object({ medianMs: z.record(z.string(), z.number()) });
 export type InternalDurations = z.infer<typeof InternalDurations>;
 
+/** gateway → runs: which engines these runs named, in that order; null where the organisation has no such run. */
+export const InternalRunsAsked = z.object({ asked: z.array(OrgScope.pick({ orgId: true }).extend({ runId: z.string() })) });
+export type InternalRunsAsked = z.infer<typeof InternalRunsAsked>;
+export const InternalRunEngines = z.object({ engines: z.array(z.string().nullable()) });
+export type InternalRunEngines = z.infer<typeof InternalRunEngines>;
+
 /** runs → engine-orchestrator: the request of a run whose event was too large to carry it. */
 export const InternalRunRequest = z.object({ request: RunRequest });
 

@@ -4,8 +4,6 @@ create table engine.frames (
   seq int not null,
   last int not null,
   body text not null,
-  -- The last character of the run's document so far.
-  tail text not null,
   ends boolean not null default false,
   is_packable boolean not null default false,
   stored_at timestamptz not null default now(),
@@ -20,5 +18,6 @@ create table engine.frame_packs (
   body bytea not null
 );
 
--- The last frame that was stored when the session was committed.
+-- The last frame that was stored when the session was committed, and the last character of its document then.
 alter table engine.sessions add column frame_seq int not null default 0;
+alter table engine.sessions add column frame_tail text not null default '';
