@@ -4,7 +4,7 @@ import { statement } from '@nightshift/postgres';
 const FAILURES_MAX = 5;
 const PAUSE_MIN = 1;
 const PAUSE_MAX = 300;
-const PAUSE_PART = 0.25;
+const PAUSE_PART = 0.1;
 /** Attempts that find out whether a pause was long enough: several, since one delivery may fail where others do not. */
 const PROBES = 5;
 
