@@ -30,6 +30,7 @@ export class RunStreams {
   readonly #options: RunStreamsOptions;
   readonly #watched = new Map<string, Watch>();
   #timer: NodeJS.Timeout | undefined;
+  #isComparing = false;
 
   constructor(options: RunStreamsOptions) {
     this.#options = options;
@@ -106,6 +107,9 @@ export class RunStreams {
     const runIds = [...this.#watched.keys()];
     if (runIds.length === 0) return;
     hints.send(WATCHED_CHANNEL, encodeWatched(runIds));
+    // An engine that is slow to answer is not asked the same once more meanwhile.
+    if (this.#isComparing) return;
+    this.#isComparing = true;
     try {
       const { heads, ended } = await frames.heads(runIds);
       for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, ended.includes(runId));
@@ -113,6 +117,8 @@ export class RunStreams {
       for (const runId of quiet) await runs.announceEnd(runId);
     } catch (err) {
       log.debug({ err }, 'frames could not be compared');
+    } finally {
+      this.#isComparing = false;
     }
     for (const watch of this.#watched.values()) watch.quietRounds = watch.quietRounds >= QUIET_ROUNDS ? 0 : watch.quietRounds + 1;
   }
