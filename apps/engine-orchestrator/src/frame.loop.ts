@@ -29,8 +29,8 @@ export class FrameLoop {
     this.#watched = new WatchedRuns(hints, (runId) => this.#runs.get(runId)?.hurry());
   }
 
-  /** Writes the frames of a held session after `head`. `lost` is called when it turns out to be held no more. */
-  begin(writer: Writer, { head, tail }: { head: number; tail: string }, held: Held, lost: () => void): RunFrames {
+  /** Writes the frames of a held session after `head`. `lost` is called when it turns out to be held no more, or with what kept frames from being stored. */
+  begin(writer: Writer, { head, tail }: { head: number; tail: string }, held: Held, lost: (err?: unknown) => void): RunFrames {
     const frames = new RunFrames(writer, head, tail, {
       store: (chunk) => patiently(() => this.#frames.append({ ...chunk, epoch: writer.epoch }), held),
       publish: (chunk) => this.publish(chunk),
@@ -58,7 +58,7 @@ interface Around {
   readonly publish: (chunk: Chunk) => void;
   readonly isWatched: () => boolean;
   readonly ended: () => void;
-  readonly lost: () => void;
+  readonly lost: (err?: unknown) => void;
 }
 
 /** The frames of one held run: at most one insert is in flight, and what has gathered meanwhile goes into the next. */
@@ -174,10 +174,15 @@ export class RunFrames {
   async #store(chunk: Chunk): Promise<void> {
     try {
       if (await this.#around.store(chunk)) return this.#around.publish(chunk);
-    } catch {
-      // The session is let go of: whoever takes it up closes what is stored.
+    } catch (err) {
+      return this.#lose(err);
     }
+    this.#lose();
+  }
+
+  /** The session is let go of: whoever takes it up closes what is stored. */
+  #lose(err?: unknown): void {
     this.#isOver = true;
-    this.#around.lost();
+    this.#around.lost(err);
   }
 }

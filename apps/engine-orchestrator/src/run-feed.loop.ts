@@ -19,8 +19,8 @@ export interface FeedOptions {
   readonly frames: FrameLoop;
   readonly engine: Pick<Engine, 'limits'> | undefined;
   readonly held: Held;
-  /** The session turned out to be held no more. */
-  readonly lost: () => void;
+  /** The session turned out to be held no more, or its frames could not be stored. */
+  readonly lost: (err?: unknown) => void;
 }
 
 /** What a session that is held shows of itself: its document, as frames. */

@@ -132,8 +132,9 @@ export class TurnLoop {
 
   #feedOf(session: ClaimedSession, journal: readonly JournalEntry[], held: Held): Promise<RunFeed> {
     const { frames, upstreams, observer } = this.#options;
-    const lost = (): void => {
-      observer.leaseLost(session.runId);
+    const lost = (err?: unknown): void => {
+      if (err === undefined) observer.leaseLost(session.runId);
+      else if (!held.signal.aborted) observer.trouble(err);
       this.#worker.abort(session.runId, 'its frames are written by somebody else');
     };
     return RunFeed.open(session, journal, { frames, engine: upstreams.engine(session.engine), held, lost });
