@@ -17,6 +17,8 @@ export interface RunStreamsOptions {
 interface Watch {
   readonly run: WatchedRun;
   readonly stop: () => void;
+  /** What is being read, by the number it goes on after: who wants the same meanwhile gets the same. */
+  readonly reads: Map<number, Promise<FramesPage>>;
   observers: number;
   quietRounds: number;
 }
@@ -39,13 +41,14 @@ export class RunStreams {
 
   /** The frames of a run after a number, in order and without a gap, until the last one or until `signal`. */
   async *follow(runId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Frame[]> {
-    const { run } = this.#attach(runId);
+    const watch = this.#attach(runId);
+    const { run } = watch;
     try {
       await this.#options.hints.listening();
       for (let seq = after, isFirst = true; !signal.aborted; isFirst = false) {
         const told = run.after(seq);
         const isAsked = told.length === 0 && (isFirst || run.head > seq);
-        const { frames, isOver = false } = isAsked ? await this.#stored(runId, seq, signal) : { frames: told };
+        const { frames, isOver = false } = isAsked ? await this.#stored(runId, seq, { watch, signal }) : { frames: told };
         if (frames.length > 0) yield frames;
         const last = frames.at(-1);
         if (isOver || (last && isLast(last))) return;
@@ -61,16 +64,27 @@ export class RunStreams {
   }
 
   /** What is stored; waits for an engine that is away. */
-  async #stored(runId: string, after: number, signal: AbortSignal): Promise<FramesPage> {
+  async #stored(runId: string, after: number, { watch, signal }: { watch: Watch; signal: AbortSignal }): Promise<FramesPage> {
     for (;;) {
       try {
-        return await this.#options.frames.after(runId, after);
+        return await this.#read(runId, after, watch);
       } catch (err) {
         if (signal.aborted) return { frames: [] };
         this.#options.log.debug({ err, runId }, 'frames could not be read yet');
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+  }
+
+  #read(runId: string, after: number, { run, reads }: Watch): Promise<FramesPage> {
+    const going = reads.get(after);
+    if (going) return going;
+    const read = this.#options.frames.after(runId, after).then((page) => {
+      run.keep(page.frames);
+      return page;
+    }).finally(() => reads.delete(after));
+    reads.set(after, read);
+    return read;
   }
 
   #attach(runId: string): Watch {
@@ -81,7 +95,7 @@ export class RunStreams {
     }
     const { hints } = this.#options;
     const run = new WatchedRun();
-    const watch: Watch = { run, observers: 1, quietRounds: 0, stop: hints.listen(framesChannel(runId), (text) => {
+    const watch: Watch = { run, reads: new Map(), observers: 1, quietRounds: 0, stop: hints.listen(framesChannel(runId), (text) => {
       watch.quietRounds = 0;
       run.add(decodeFrames(text));
     }) };

@@ -36,6 +36,15 @@ describe('what is kept of a watched run', () => {
     expect(seqsAfter(run, 8)).toEqual([9]);
   });
 
+  test('is also a short start that was read, where nothing newer is kept', () => {
+    const [run, newer, long] = [new WatchedRun(), new WatchedRun(), new WatchedRun()];
+    run.keep([frame(1), frame(2)]);
+    newer.add([frame(7)]);
+    newer.keep([frame(1), frame(2)]);
+    long.keep([frame(1, 'x'.repeat(20_000))]);
+    expect([seqsAfter(run, 0), seqsAfter(newer, 0), seqsAfter(newer, 6), seqsAfter(long, 0)]).toEqual([[1, 2], [], [7], []]);
+  });
+
   test('wakes who waits for more, at the end and when told to', async () => {
     const run = new WatchedRun();
     const leaving = new AbortController();

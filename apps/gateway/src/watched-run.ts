@@ -3,6 +3,8 @@ import { isLast } from './run-wire.ts';
 
 /** Text of new frames that is kept for those who are nearly there, in UTF-16 units; who is further behind reads what is stored. */
 const KEPT_UNITS_MAX = 1024 * 1024;
+/** Text that was read and is kept for others who come from the same place: the start of a run that many look at, no more. */
+const READ_UNITS_MAX = 16 * 1024;
 
 /** What is known of a run that somebody watches: how far its frames reach, and the newest of them. */
 export class WatchedRun {
@@ -36,6 +38,12 @@ export class WatchedRun {
     this.#drop(count);
     const last = this.#frames.at(-1);
     if (last) this.reach(last.seq, isLast(last));
+  }
+
+  /** Stored frames were read, in order: little is kept like what is new, so that the next reader need not ask. */
+  keep(frames: readonly Frame[]): void {
+    const isLittle = frames.reduce((units, { text }) => units + text.length, 0) <= READ_UNITS_MAX;
+    if (isLittle && this.#frames.length === 0) this.add(frames);
   }
 
   /** There are stored frames up to `seq`, and no more after them if the run has ended. */

@@ -83,6 +83,18 @@ describe.each(kinds)('the streams of a gateway, with hints %s', (_, makeHints) =
     expect(store.reads).toBe(reads);
   });
 
+  test('read the start of a run once for all who come at once, and for those who come soon after', async () => {
+    stored('started');
+    const crowd = Array.from({ length: 50 }, () => observe());
+    await waitFor(() => crowd.every(({ seen }) => seen.length === 1));
+    const late = observe();
+    await waitFor(() => late.seen.length === 1);
+    expect(store.reads).toBe(1);
+    tell(stored('text', 'end'));
+    await Promise.all([...crowd, late].map(({ ended }) => ended));
+    expect([...crowd, late].map(({ seen }) => seen)).toEqual(Array.from({ length: 51 }, () => store.frames));
+  });
+
   test('miss nothing where hints are lost, come twice, or come late', async () => {
     const { seen, ended } = observe();
     await waitFor(() => store.reads > 0);
@@ -120,7 +132,7 @@ describe.each(kinds)('the streams of a gateway, with hints %s', (_, makeHints) =
   test('end for an observer who leaves, and for nobody else', async () => {
     const left = leaving();
     const [one, other] = [observe(0, left), observe()];
-    await waitFor(() => store.reads > 1);
+    await waitFor(() => store.reads > 0);
     left.abort();
     await one.ended;
     tell(stored('started', 'end'));
