@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { OfflineRequest } from './offline-engine.ts';
 import { offlineCompletion, offlineEvents } from './offline-wire.ts';
 
@@ -10,6 +13,8 @@ export interface OfflineEngine {
   close(): Promise<void>;
 }
 
+/** Between two events: about as fast as a quick model speaks, so that there is something to watch. A long reply has no more events than others. */
+const PACE_MS = 25;
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const MODELS = JSON.stringify({ object: 'list', data: [{ id: 'offline', object: 'model', created: 0, owned_by: 'nightshift' }] });
 
@@ -42,8 +47,17 @@ function complete(body: string, res: ServerResponse): void {
   const request = parse(body);
   if (!request) return refuse(res, 400, 'The body has to be a JSON object with a list of messages.');
   if (request.stream !== true) return answer(res, 200, offlineCompletion(request));
+  const events = offlineEvents(request);
   res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
-  res.end(offlineEvents(request).join(''));
+  // Who leaves hears no more.
+  pipeline(Readable.from(paced(events)), res).catch(() => undefined);
+}
+
+async function* paced(events: readonly string[]): AsyncGenerator<string> {
+  for (const [index, event] of events.entries()) {
+    if (index > 0) await pause(PACE_MS);
+    yield event;
+  }
 }
 
 function parse(body: string): (OfflineRequest & { stream?: boolean }) | null {

@@ -1,7 +1,7 @@
 import { type OfflineReply, type OfflineRequest, offlineReply } from './offline-engine.ts';
 
-const PIECE_CHARS = 48;
-const PIECES_MAX = 64;
+const PIECE_CHARS = 12;
+const PIECES_MAX = 160;
 
 /** The whole reply to a request that asked for no stream. */
 export function offlineCompletion(request: OfflineRequest): string {
