@@ -69,6 +69,12 @@ describe('the offline engine', () => {
     expect(JSON.parse(mail!.arguments)).toEqual({ to: 'someone@example.com', subject: 'hello you' });
   });
 
+  test('takes what there is to calculate for a tool that calculates', () => {
+    const calculator = tool('calculator', { expression: { type: 'string' } }, ['expression']);
+    const asked = ['calculator 2+2', 'In 2026, what is (3 + 4) * 5 with the calculator?', 'Use the calculator.'].map((text) => JSON.parse(offlineReply(ask(text, [calculator])).calls[0]!.arguments).expression);
+    expect(asked).toEqual(['2+2', '(3 + 4) * 5', 'Use the calculator.']);
+  });
+
   test('heeds tool_choice', () => {
     expect(offlineReply(ask('go', [weather], { tool_choice: 'none' })).calls).toEqual([]);
   });

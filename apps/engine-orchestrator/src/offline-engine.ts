@@ -125,7 +125,7 @@ function argumentsFor(tool: ModelTool, instructions: string): unknown {
   const value = sampleSchema(tool.parameters, {
     onlyRequired: true,
     number: (property) => Number(stated(instructions, property, /^-?\d+(\.\d+)?/)) || numbers[numbersUsed++ % numbers.length] || 1,
-    text: (property) => stated(instructions, property, /^[\p{L}\p{N}_.@/:-]+/u) ?? quoted[quotedUsed++] ?? firstWords(instructions),
+    text: (property) => stated(instructions, property, /^[\p{L}\p{N}_.@/:-]+/u) ?? quoted[quotedUsed++] ?? (property === 'expression' ? sum(instructions) : undefined) ?? firstWords(instructions),
   });
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
 }
@@ -136,6 +136,12 @@ function stated(instructions: string, property: string, shape: RegExp): string |
   if (at < 0) return undefined;
   const rest = instructions.slice(at + property.length, at + property.length + 200).replace(/^\s*(?:[:=]|is\b|of\b)?\s*["“]?/, '');
   return shape.exec(rest)?.[0]?.replace(/[.:]+$/, '');
+}
+
+/** The longest piece of arithmetic in a text, for tools that calculate. */
+function sum(text: string): string | undefined {
+  const found = text.match(/[(\d][\d\s.+*/^%()-]*[\d)]/g) ?? [];
+  return found.filter((piece) => /\d\s*[-+*/^%]/.test(piece)).sort((a, b) => b.length - a.length)[0];
 }
 
 function firstWords(text: string): string {
