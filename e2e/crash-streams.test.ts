@@ -4,7 +4,7 @@ import { documentOf, judgeStreams, openStream, type Sent } from './event-stream.
 import { freeze, restart } from './faults.ts';
 import { rounds } from './load.ts';
 import { leaseMs, shapes } from './product.ts';
-import { request } from './request.ts';
+import { functionTool, request } from './request.ts';
 import { stage } from './stage.ts';
 
 const RUNS = 4;
@@ -79,13 +79,15 @@ describe.each(shapes.filter((shape) => shape === 'cluster'))('streams of %s', (s
     expect(problems).toEqual([]);
   });
 
-  test('are the same from every fifth frame of a long run', async () => {
-    const runId = await on.start({ pace: 8, answer: 'x y z '.repeat(350) });
+  test('are the same from every fifth frame of a run of more than 500, while a gateway is killed with -9', async () => {
+    const runId = await on.start({ tools: 17, parallel: 8, answer: 'x y z '.repeat(200) }, { input: { tools: [functionTool('weather', `${on.endpoint.url}/tool/weather`)] } });
     const whole = await follow(runId, 0, 0);
     const last = Number(whole.events.at(-2)?.id);
-    expect(last).toBeGreaterThan(100);
+    expect(last).toBeGreaterThan(500);
     const parts = [];
+    const killed = restart(on.product, ['gateway-2']);
     for (let from = 0; from < last; from += 5) parts.push(await follow(runId, from, from % 2));
+    await killed;
     expect(judgeStreams([whole, ...parts])).toEqual([]);
     expect(parts.map(({ from, events }) => events.length === whole.events.length - from)).toEqual(parts.map(() => true));
   });
