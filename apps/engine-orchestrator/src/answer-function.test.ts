@@ -12,7 +12,7 @@ const engine: Engine = { id: 'tim', aliases: [], upstreams: [], prices: { input:
 const format = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] };
 const sessionOf = (request: Partial<RunRequest> = {}, step = 0): Session => ({
   runId: 'run_1', orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim', traceparent: undefined, state: 'active', step, pending: 0, calls: null,
-  usage: { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} }, outcome: null, frameSeq: 0, frameTail: '', upstreamFailures: 0, checkCount: 0, started: true,
+  usage: { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} }, outcome: null, frameSeq: 0, frameTail: '', upstreamFailures: 0, checkCount: 0, startedAt: new Date(0),
   request: { instructions: 'do it', tools: [tool('lookup')], answerFormat: format, ...request },
 });
 const calling = (...calls: [name: string, args: string][]): ModelReply => ({

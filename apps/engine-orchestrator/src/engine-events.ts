@@ -11,14 +11,18 @@ export function startedEvent(session: Of): OutgoingEvent {
 }
 
 /** What a session used, after it was stopped. */
-export function stoppedEvent(session: Of & Pick<Session, 'step' | 'usage'>): OutgoingEvent {
-  return progressed(session, { kind: 'stopped', runId: session.runId, step: session.step, usage: session.usage });
+export function stoppedEvent(session: Of & Pick<Session, 'step' | 'usage' | 'startedAt'>): OutgoingEvent {
+  return progressed(session, { kind: 'stopped', runId: session.runId, step: session.step, usage: session.usage, ...began(session) });
 }
 
 /** How a session ended; an outcome that is too large to travel is asked for. */
-export function outcomeEvent(session: Of & Pick<Session, 'step' | 'usage' | 'outcome'>): OutgoingEvent {
+export function outcomeEvent(session: Of & Pick<Session, 'step' | 'usage' | 'outcome' | 'startedAt'>): OutgoingEvent {
   const { runId, step, usage, outcome } = session;
-  return progressed(session, { kind: 'outcome', runId, step, usage, ...(outcome && fits(outcome) && { outcome }) });
+  return progressed(session, { kind: 'outcome', runId, step, usage, ...began(session), ...(outcome && fits(outcome) && { outcome }) });
+}
+
+function began({ startedAt }: Pick<Session, 'startedAt'>): { startedAt?: string } {
+  return startedAt ? { startedAt: startedAt.toISOString() } : {};
 }
 
 /** The events of a turn's end. */

@@ -19,22 +19,23 @@ export const APPEND = statement(
    returning run_id as "runId"`,
 );
 
-/** Stores the last frames of runs; returns those that are stored. What has many rows is worth packing. */
+/** Stores the last frames of runs; returns those that are stored. What has many rows is worth packing; what is packed has ended. */
 export const APPEND_END = statement(
   'engine.append_end',
   `insert into engine.frames (run_id, seq, last, body, ends, is_packable)
    select f.run_id, f.seq, f.last, f.body, true, (select count(*) from engine.frames o where o.run_id = f.run_id) >= 8
-   from ${FRAMES_INPUT(1)} order by f.run_id
+   from ${FRAMES_INPUT(1)} where not exists (select 1 from engine.frame_packs p where p.run_id = f.run_id) order by f.run_id
    on conflict do nothing
    returning run_id as "runId"`,
 );
 
-/** What was stored of runs ($1) after a frame ($2), in order. */
+/** What was stored of runs ($1) after a frame ($2), in order; of what is packed, that it has ended. */
 export const SINCE = statement(
   'engine.frames_since',
-  `select f.run_id as "runId", f.seq, f.last, f.body, f.ends
-   from unnest($1::text[], $2::int[]) as i(run_id, seq) join engine.frames f on f.run_id = i.run_id and f.last > i.seq
-   order by f.run_id, f.seq`,
+  `with input as (select * from unnest($1::text[], $2::int[]) as i(run_id, seq))
+   select f.run_id as "runId", f.seq, f.last, f.body, f.ends from input i join engine.frames f on f.run_id = i.run_id and f.last > i.seq
+   union all select p.run_id, p.last, p.last, '[]', true from input i join engine.frame_packs p on p.run_id = i.run_id
+   order by 1, 2`,
 );
 
 /** Frames of a run ($1) after a number ($2), about $3 bytes of them and at least one row; its pack where it was packed. */

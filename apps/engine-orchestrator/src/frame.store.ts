@@ -1,7 +1,7 @@
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
 import { promisify } from 'node:util';
 import type { Frame, FrameHeads, FrameKind, FramesPage } from '@nightshift/contracts';
-import { type Database, flusher } from '@nightshift/postgres';
+import { type Database, flusher, newestEndings } from '@nightshift/postgres';
 import { must } from '@nightshift/std';
 import { APPEND, APPEND_END, HEADS, PACK, READ, SINCE, TO_PACK } from './frame.sql.ts';
 
@@ -42,7 +42,9 @@ export class FrameStore {
     this.append = flusher<Chunk & { readonly epoch: number }, boolean>(async (chunks) => {
       const rows = await db.query<{ runId: string }>(APPEND, [...columnsOf(chunks), chunks.map(({ epoch }) => epoch)]);
       const stored = new Set(rows.map(({ runId }) => runId));
-      return chunks.map(({ runId }) => stored.has(runId));
+      // A session that this process has lost and holds again may be here twice.
+      const newest = newestEndings(chunks, ({ runId: id, epoch }) => ({ id, epoch }));
+      return chunks.map((chunk) => stored.has(chunk.runId) && newest.get(chunk.runId) === chunk);
       // Somebody is watching.
     }, ROWS_MAX, 0, GATHER_MS);
     this.since = flusher<{ readonly runId: string; readonly seq: number }, StoredChunk[]>((all) => this.#since(all));

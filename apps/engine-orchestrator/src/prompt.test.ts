@@ -14,7 +14,7 @@ const on = { model: 'm', responseFormat: 'json_schema' } as const;
 const requestOf = (session: Session, entries: readonly JournalEntry[], target: Parameters<typeof promptOf>[2] = on) => promptOf(session, entries, target, engine).request;
 const sessionOf = (request: Partial<RunRequest> = {}): Session => ({
   runId: 'run_1', orgId: 'org_1', apiKeyId: 'key_1', pool: 'shared', engine: 'tim', request: { instructions: 'find it', tools: [tool], ...request }, traceparent: undefined,
-  state: 'active', step: 2, pending: 0, calls: null, usage, outcome: null, frameSeq: 0, frameTail: '', upstreamFailures: 0, checkCount: 0, started: true,
+  state: 'active', step: 2, pending: 0, calls: null, usage, outcome: null, frameSeq: 0, frameTail: '', upstreamFailures: 0, checkCount: 0, startedAt: new Date(0),
 });
 const turn = (step: number, content: string, calls: { callId: string; name?: string; arguments?: string }[], reasoning?: string): TurnEntry => ({
   kind: 'turn', step, content, ...(reasoning !== undefined && { reasoning }), usage, costMicroUsd: 0,

@@ -72,7 +72,7 @@ export class RunConsumer {
   async #answerAgain(runIds: readonly string[]): Promise<void> {
     if (runIds.length === 0) return;
     const sessions = await this.sessions.ends(runIds);
-    await this.sessions.emit(sessions.flatMap((session) => (session.state === 'done' && session.outcome ? [outcomeEvent(session)] : session.started ? [startedEvent(session)] : [])));
+    await this.sessions.emit(sessions.flatMap((session) => (session.state === 'done' && session.outcome ? [outcomeEvent(session)] : session.startedAt ? [startedEvent(session)] : [])));
   }
 
   async #stop(stops: readonly With<RunStop>[]): Promise<void> {

@@ -6,7 +6,7 @@ export const SESSIONS: WorkTable = {
   name: 'engine.sessions',
   id: 'run_id',
   columns: `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, t.request, t.traceparent, t.state, t.step, t.pending,
-    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.frame_tail as "frameTail", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at is not null as started`,
+    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.frame_tail as "frameTail", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at as "startedAt"`,
 };
 
 /** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. */
@@ -27,13 +27,13 @@ export const INSERT = statement(
    select ${claimedColumns(SESSIONS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t`,
 );
 
-/** Notes that the first turn of claimed sessions ($1 ids) begins, with the events that say so. */
+/** Notes that the first turn of claimed sessions ($1 ids) begins, with the events that say so. Returns when that was, of those of which it was not noted yet. */
 export const STARTED = statement(
   'engine.started',
   `with written as (
-     update engine.sessions set started_at = now() where run_id = any($1::text[]) and started_at is null and state = 'active' returning run_id as ref
+     update engine.sessions set started_at = now() where run_id = any($1::text[]) and started_at is null and state = 'active' returning run_id as ref, started_at
    ), ${outboxCte('engine', '$2', 'written')}
-   select ref as id from written`,
+   select ref as id, started_at as "startedAt" from written`,
 );
 
 /**
@@ -140,7 +140,7 @@ export const STOP = statement(
    from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, pool text, engine text, traceparent text) order by 1
    on conflict (run_id) do update set state = 'done', due_at = null, lease_until = null,
      epoch = s.epoch + (s.state = 'active')::int, finished_at = coalesce(s.finished_at, now())
-   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent, s.outcome, s.frame_seq as "frameSeq", s.frame_tail as "frameTail"`,
+   returning s.run_id as "runId", s.org_id as "orgId", s.pool, s.step, s.usage, s.calls, s.pending, s.traceparent, s.outcome, s.started_at as "startedAt", s.frame_seq as "frameSeq", s.frame_tail as "frameTail"`,
 );
 
 /** Stores events that belong to no other write. */
@@ -152,7 +152,7 @@ export const LOAD = statement('engine.load', `select ${claimedColumns(SESSIONS)}
 /** How far sessions are, without their requests. */
 export const ENDS = statement(
   'engine.ends',
-  `select run_id as "runId", org_id as "orgId", pool, traceparent, state, step, usage, outcome, started_at is not null as started, frame_seq as "frameSeq", frame_tail as "frameTail"
+  `select run_id as "runId", org_id as "orgId", pool, traceparent, state, step, usage, outcome, started_at as "startedAt", frame_seq as "frameSeq", frame_tail as "frameTail"
    from engine.sessions where run_id = any($1::text[])`,
 );
 

@@ -22,10 +22,10 @@ export interface ArrivedResult {
 }
 
 /** What is known of a session that was stopped. */
-export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent' | 'outcome' | 'frameSeq' | 'frameTail'>;
+export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent' | 'outcome' | 'startedAt' | 'frameSeq' | 'frameTail'>;
 
 /** How far a session is. */
-export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'started' | 'frameSeq' | 'frameTail'>;
+export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'startedAt' | 'frameSeq' | 'frameTail'>;
 
 interface Ending {
   readonly session: ClaimedSession;
@@ -70,8 +70,8 @@ export class SessionStore {
   readonly resume: (runId: string) => Promise<ClaimedSession | undefined>;
   /** The journal of a session, in order. */
   readonly journal: (runId: string) => Promise<JournalEntry[]>;
-  /** Notes that a session's first turn begins. */
-  readonly started: (event: OutgoingEvent) => Promise<void>;
+  /** Notes that a session's first turn begins; returns when that was, or null if it was noted before. */
+  readonly started: (event: OutgoingEvent) => Promise<Date | null>;
 
   constructor(db: Database, relay: Relay, leaseMs: number) {
     this.#db = db;
@@ -81,7 +81,7 @@ export class SessionStore {
     this.putBack = flusher<PutBack, boolean>((rows) => this.#putBackMany(rows));
     this.resume = flusher<string, ClaimedSession | undefined>((runIds) => this.#resumeMany(runIds));
     this.journal = flusher<string, JournalEntry[]>((runIds) => this.#journals(runIds));
-    this.started = flusher<OutgoingEvent>((events) => this.#startedMany(events));
+    this.started = flusher<OutgoingEvent, Date | null>((events) => this.#startedMany(events));
   }
 
   /** Inserts sessions; known ones are skipped. Returns the new ones and whether they were claimed. */
@@ -169,10 +169,10 @@ export class SessionStore {
     return written;
   }
 
-  async #startedMany(events: readonly OutgoingEvent[]): Promise<undefined[]> {
-    const written = new Set((await this.#db.query<{ id: string }>(STARTED, [events.map((event) => event.ref), outboxJson(events)])).map((row) => row.id));
+  async #startedMany(events: readonly OutgoingEvent[]): Promise<(Date | null)[]> {
+    const written = new Map((await this.#db.query<{ id: string; startedAt: Date }>(STARTED, [events.map((event) => event.ref), outboxJson(events)])).map((row) => [row.id, row.startedAt]));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));
-    return events.map(() => undefined);
+    return events.map((event) => written.get(event.ref) ?? null);
   }
 
   async #journals(runIds: readonly string[]): Promise<JournalEntry[][]> {

@@ -81,7 +81,8 @@ export interface Session {
   /** Failures of the upstream since the last turn. */
   readonly upstreamFailures: number;
   readonly checkCount: number;
-  readonly started: boolean;
+  /** When its first turn began. */
+  readonly startedAt: Date | null;
 }
 
 /** The sum of two usages. */

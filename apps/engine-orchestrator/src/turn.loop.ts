@@ -95,9 +95,9 @@ export class TurnLoop {
   async #run(claimed: ClaimedSession, held: Held): Promise<void> {
     const place = this.#options.upstreams.placeOf(claimed.runId);
     try {
-      if (!claimed.started) await patiently(() => this.#options.sessions.started(startedEvent(claimed)), held);
+      const startedAt = claimed.startedAt ?? (await patiently(() => this.#options.sessions.started(startedEvent(claimed)), held));
       if (claimed.pending > 0) await this.#askAgain(claimed, held);
-      else await this.#turns(claimed, place, held);
+      else await this.#turns({ ...claimed, startedAt }, place, held);
     } finally {
       place?.leave('unknown', 0);
     }

@@ -24,7 +24,7 @@ const sessionOf = (more: Partial<Session> = {}, request: Partial<RunRequest> = {
   outcome: null, frameSeq: 0, frameTail: '',
   upstreamFailures: 0,
   checkCount: 0,
-  started: true,
+  startedAt: new Date(0),
   ...more,
 });
 const reply = (more: Partial<ModelReply> = {}): ModelReply => ({ content: '', toolCalls: [], finishReason: 'stop', usage: { inputTokens: 10, outputTokens: 5, cachedInputTokens: 2, estimated: [] }, model: 'm', ...more }) as ModelReply;

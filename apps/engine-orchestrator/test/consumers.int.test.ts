@@ -148,6 +148,15 @@ describe('the stream of a run', () => {
     expect(await frames.append({ ...chunk(kept), seq: 9 })).toBe(false);
   });
 
+  test('takes one of two workers that store at the same moment, and tells the other', async () => {
+    const lost = await on.begun(sessions);
+    const holder = await on.claim(lost.runId);
+    const chunk = (epoch: number, text: string) => ({ runId: lost.runId, epoch, seq: 1, frames: [{ kind: 'text' as const, text }] });
+    // One statement: both are in this process, which held the session, was away, and holds it again.
+    expect(await Promise.all([frames.append(chunk(lost.epoch, 'before')), frames.append(chunk(holder.epoch, 'after'))])).toEqual([false, true]);
+    expect(await kinds(lost.runId)).toEqual([[1, 'text', 'after']]);
+  });
+
   test('that succeeded ends with its result, in the encoding that was asked for', async () => {
     const session = await on.begun(sessions);
     const end = turnEnd(session, { answer: 'yes' });
@@ -170,5 +179,23 @@ describe('the stream of a run', () => {
     expect(await frames.read(session.runId, 7)).toEqual(before);
     expect(await frames.heads([session.runId, 'run_unknown'])).toEqual({ heads: { [session.runId]: before.at(-1)?.seq }, ended: [session.runId] });
     expect(before.map(({ seq }) => seq)).toEqual(before.map((_, index) => index + 8));
+  });
+
+  test.each([
+    ['was stopped', false],
+    ['has succeeded', true],
+  ])('that %s and is packed is not ended again, however late its stop is repeated', async (_how, succeeds) => {
+    const session = await on.begun(sessions);
+    for (let seq = 1; seq <= 20; seq += 1) await frames.append({ runId: session.runId, epoch: session.epoch, seq, frames: [{ kind: 'text', text: seq === 1 ? '{"reasoning":[' : ' ' }] });
+    const end = turnEnd(session, { answer: 'yes' });
+    if (succeeds) await sessions.commit({ session, end, next: 'done', events: [], frames: { runId: session.runId, seq: 21, frames: [{ kind: 'text', text: '],"answer":"yes"}' }], tail: '}' } });
+    const ended = succeeds ? message<Payload<'run.commanded'>>({ command: 'stop', ...ids(session.runId), status: 'succeeded', usage: { inputTokens: 1, outputTokens: 2, durationMs: 3, toolCalls: {} } }) : stop(session.runId);
+    await runs.commanded([ended]);
+    const before = await frames.read(session.runId, 0);
+    await on.sql("update engine.frames set stored_at = now() - interval '1 hour'");
+    expect(await frames.pack(10)).toBe(1);
+    await runs.commanded([ended]);
+    expect(await frames.read(session.runId, 0)).toEqual(before);
+    expect(await on.sql('select 1 from engine.frames')).toEqual([]);
   });
 });

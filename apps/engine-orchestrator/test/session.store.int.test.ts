@@ -17,14 +17,14 @@ describe('a session', () => {
     const session = newSession();
     const stores = [on.store(), on.store(), on.store()];
     const rows = await Promise.all(stores.map((store) => store.insert([session], [startedEvent(session)])));
-    expect(rows.flat()).toMatchObject([{ runId: session.runId, id: session.runId, claimed: true, epoch: 1, attempts: 1, started: true, request: session.request, step: 0 }]);
+    expect(rows.flat()).toMatchObject([{ runId: session.runId, id: session.runId, claimed: true, epoch: 1, attempts: 1, startedAt: expect.any(Date), request: session.request, step: 0 }]);
     expect(await on.events(session.runId)).toEqual(['run.progressed started']);
   });
 
   test('that is not claimed waits, due, and has not started', async () => {
     const session = newSession({ claim: false });
     const [row] = await on.store().insert([session], []);
-    expect(row).toMatchObject({ claimed: false, epoch: 0, attempts: 0, started: false });
+    expect(row).toMatchObject({ claimed: false, epoch: 0, attempts: 0, startedAt: null });
     expect(await on.row(session.runId)).toMatchObject({ held: false, due: true, started: false });
     const store = on.store();
     await Promise.all([store.started(startedEvent(session)), on.store().started(startedEvent(session))]);
@@ -112,7 +112,7 @@ describe('tool results', () => {
     const store = on.store();
     const { runId } = await on.waiting(store, ['call_a']);
     const [session] = await store.results([arrived(runId, 'call_a', { claim: true })]);
-    expect(session).toMatchObject({ claimed: true, attempts: 1, step: 1, started: true });
+    expect(session).toMatchObject({ claimed: true, attempts: 1, step: 1, startedAt: expect.any(Date) });
     expect(await store.commit({ session: session!, end: turnEnd(session!, { answer: 'yes' }), next: 'done', events: [] })).toBe(true);
   });
 

@@ -131,6 +131,8 @@ describe('a turn', () => {
     engineOf();
     expect(await outcomeOf(session.runId)).toMatchObject({ status: 'succeeded' });
     expect(await on.events(session.runId)).toEqual(['run.progressed started', 'usage.recorded', 'run.progressed outcome']);
+    const [row] = await on.sql<{ startedAt: Date }>('select started_at as "startedAt" from engine.sessions');
+    expect(on.published.at(-1)?.payload).toMatchObject({ kind: 'outcome', startedAt: row?.startedAt.toISOString() });
   });
 
   test('is asked of an engine by its alias; an engine that has gone fails the run', async () => {

@@ -30,13 +30,17 @@ export class EngineConsumer {
       case 'started':
         return { kind: 'started' };
       case 'stopped':
-        return { kind: 'stopped', usage: progress.usage };
+        return { kind: 'stopped', usage: progress.usage, ...began(progress) };
       case 'outcome': {
         const outcome = progress.outcome ?? (await this.engine.call({ method: 'GET', path: `/internal/sessions/${progress.runId}/outcome` }, InternalOutcome)).outcome;
-        return { kind: 'outcome', outcome, usage: progress.usage };
+        return { kind: 'outcome', outcome, usage: progress.usage, ...began(progress) };
       }
       default:
         return assertNever(progress);
     }
   }
+}
+
+function began({ startedAt }: { readonly startedAt?: string | undefined }): { startedAt?: Date } {
+  return startedAt === undefined ? {} : { startedAt: new Date(startedAt) };
 }

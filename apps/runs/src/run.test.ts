@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { isTerminal } from '@nightshift/contracts';
 import fc from 'fast-check';
 import { checkDelayMs, dueAt, type Effect, fold, QUEUE_LIMIT_MS, type Run, type RunEvent, transition } from './run.ts';
+import { usageOf } from './run-view.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const at = (ms: number) => new Date(START + ms);
@@ -34,7 +35,7 @@ const queued: Run = {
 };
 const running = transition(queued, { kind: 'started' }, at(1000))!.run;
 
-const succeeded = (answer: unknown = 'yes'): RunEvent => ({ kind: 'outcome', usage, outcome: { status: 'succeeded', result: { answer, reasoning: [{ thought: 'hm' }] } } });
+const succeeded = (answer: unknown = 'yes') => ({ kind: 'outcome', usage, outcome: { status: 'succeeded', result: { answer, reasoning: [{ thought: 'hm' }] } } }) satisfies RunEvent;
 const failed: RunEvent = { kind: 'outcome', usage, outcome: { status: 'failed', error: { code: 'upstream_auth', message: 'check the key' } } };
 const due: RunEvent = { kind: 'due' };
 const cancel: RunEvent = { kind: 'cancel' };
@@ -152,6 +153,15 @@ describe('a run', () => {
 
   test('takes an outcome while it is queued: nobody assumes an order', () => {
     expect(transition(queued, succeeded(), at(5))?.run).toMatchObject({ status: 'succeeded', startedAt: null, completedAt: at(5), checkAt: null, usage });
+  });
+
+  test('knows how long it took, also when its end is heard of before its begin', () => {
+    const ended = transition(queued, { ...succeeded(), startedAt: at(2) }, at(5))!.run;
+    expect([ended.startedAt, usageOf(ended)?.durationMs]).toEqual([at(2), 3]);
+    expect(transition(ended, { kind: 'started' }, at(6))).toBeUndefined();
+    const canceled = transition(queued, cancel, at(5))!.run;
+    expect(transition(canceled, { kind: 'stopped', usage, startedAt: at(1) }, at(6))?.run).toMatchObject({ startedAt: at(1), completedAt: at(5) });
+    expect(transition(running, { ...succeeded(), startedAt: at(2) }, at(5000))?.run.startedAt).toEqual(at(1000));
   });
 
   test('keeps no reasoning when only the answer is wanted, and none where there is none', () => {

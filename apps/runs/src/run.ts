@@ -33,11 +33,18 @@ export interface Run {
   readonly checkCount: number;
 }
 
+/** What the engine says when it has let go of a run. */
+interface Used {
+  readonly usage: StepUsage;
+  /** When the first turn began, if it did. */
+  readonly startedAt?: Date;
+}
+
 /** Something that has happened to a run. */
 export type RunEvent =
   | { readonly kind: 'started' }
-  | { readonly kind: 'outcome'; readonly outcome: RunOutcome; readonly usage: StepUsage }
-  | { readonly kind: 'stopped'; readonly usage: StepUsage }
+  | ({ readonly kind: 'outcome'; readonly outcome: RunOutcome } & Used)
+  | ({ readonly kind: 'stopped' } & Used)
   | { readonly kind: 'cancel' }
   /** Somebody waits for the end of the run's stream. */
   | { readonly kind: 'end awaited' }
@@ -81,14 +88,14 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
       return { run: { ...run, status: 'running', startedAt: now, deadlineAt: new Date(now.getTime() + run.timeoutMs) }, effects: [] };
     case 'outcome': {
       const { outcome } = event;
-      const ended = { ...end(run, outcome.status, now), usage: event.usage, checkAt: null };
+      const ended = { ...end(run, outcome.status, now), ...used(run, event) };
       if (outcome.status === 'failed') return { run: { ...ended, error: outcome.error }, effects: ['stop', 'finished'] };
       const { answer, reasoning } = outcome.result;
       const result = run.responseContent === 'answer_only' || reasoning === undefined ? { answer } : { answer, reasoning };
       return { run: { ...ended, result }, effects: ['stop', 'finished'] };
     }
     case 'stopped':
-      return { run: { ...end(run, 'canceled', now), usage: event.usage, checkAt: null }, effects: ['stop', 'finished'] };
+      return { run: { ...end(run, 'canceled', now), ...used(run, event) }, effects: ['stop', 'finished'] };
     case 'end awaited':
       return undefined;
     case 'cancel':
@@ -104,8 +111,13 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
 function afterTheEnd(run: Run, event: RunEvent, now: Date): Change | undefined {
   if (event.kind === 'end awaited') return { run, effects: ['stop'] };
   if (run.usage) return undefined;
-  if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, usage: event.usage, checkAt: null }, effects: [] };
+  if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, ...used(run, event) }, effects: [] };
   return event.kind === 'due' ? check(run, now, 'stop') : undefined;
+}
+
+/** What the engine's last word on a run adds to it: `started` may come later, and is not heard then. */
+function used({ startedAt }: Run, event: Used): Pick<Run, 'usage' | 'startedAt' | 'checkAt'> {
+  return { usage: event.usage, startedAt: startedAt ?? event.startedAt ?? null, checkAt: null };
 }
 
 function end(run: Run, status: RunStatus, now: Date): Run {

@@ -28,7 +28,7 @@ export interface Claimed {
 }
 
 /** Of several endings of one row, by id, only the one with the highest epoch: the others have lost their lease. */
-export function newestEndings<T>(endings: readonly T[], rowOf: (ending: T) => Claimed): Map<string, T> {
+export function newestEndings<T>(endings: readonly T[], rowOf: (ending: T) => Pick<Claimed, 'id' | 'epoch'>): Map<string, T> {
   const newest = new Map<string, T>();
   for (const ending of endings) {
     const { id, epoch } = rowOf(ending);

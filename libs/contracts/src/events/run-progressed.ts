@@ -9,14 +9,16 @@ export const RunOutcome = z.discriminatedUnion('status', [
 export type RunOutcome = z.infer<typeof RunOutcome>;
 
 const started = z.object({ kind: z.literal('started'), runId: z.string(), step: z.number().int() });
+const startedAt = z.iso.datetime().optional().describe('When its first turn began: this may arrive before `started` does.');
 const ended = z.object({
   kind: z.literal('outcome'),
   runId: z.string(),
   step: z.number().int(),
   usage: StepUsage,
+  startedAt,
   outcome: RunOutcome.optional().describe('Absent when larger than 64 KiB: ask engine-orchestrator for it.'),
 });
-const stopped = z.object({ kind: z.literal('stopped'), runId: z.string(), step: z.number().int(), usage: StepUsage });
+const stopped = z.object({ kind: z.literal('stopped'), runId: z.string(), step: z.number().int(), usage: StepUsage, startedAt });
 
 /**
  * What the engine tells runs about a session. Sent by engine-orchestrator, received by runs.
