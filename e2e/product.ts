@@ -34,11 +34,14 @@ export type ProductState = {
 /** The one origin that may call from a browser. */
 export const browserOrigin = 'https://app.example';
 
+/** Where a pool's executors listen: on the port of its engines, at an address of their own. */
+export const executorHost = '127.0.0.2';
+
 const root = new URL('..', import.meta.url).pathname;
 const entry: Record<Shape, string> = { standalone: 'apps/standalone/dist/main.js', cluster: 'tools/cluster.ts' };
 
 /** A port below the range that the kernel gives to outgoing connections, so that it can be closed and opened again. */
-async function quietPort(): Promise<number> {
+export async function quietPort(): Promise<number> {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 18_000);
     const free = await new Promise<boolean>((resolve) => {
@@ -87,6 +90,8 @@ export function launch(state: ProductState): ProductState {
       WEBHOOK_RETRY_SECONDS: '1,1,2,2,4,4,8,8,16,16',
       WORK_LEASE_MS: String(leaseMs),
       REPLICAS: 'gateway=2,engine-orchestrator=2,tool-executor=2',
+      ENGINE_ORCHESTRATOR_POOL_URLS: '*=http://127.0.0.1:{pool}',
+      TOOL_EXECUTOR_POOL_URLS: `*=http://${executorHost}:{pool}`,
     },
   });
   closeSync(log);

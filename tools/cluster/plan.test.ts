@@ -44,6 +44,19 @@ describe('the plan of the local cluster', () => {
     expect(named('gateway-1')?.env['ENGINE_ORCHESTRATOR_URL']).not.toContain(String(engine?.port));
   });
 
+  test('has the two kinds of a pool speak to each other, and tells the gateway where they are', async () => {
+    const { named } = await plan({ POOLS: 'acme,globex', REPLICAS: 'tool-executor-acme=2', TOOL_EXECUTOR_POOL_URLS: '*=http://{pool}' });
+    const urlOf = (name: string) => `http://127.0.0.1:${named(name)?.port}`;
+    const executors = [urlOf('tool-executor-acme-1'), urlOf('tool-executor-acme-2')];
+    expect(named('engine-orchestrator-acme-1')?.env['TOOL_EXECUTOR_URL']).toBe(executors.join(','));
+    expect(named('tool-executor-acme-2')?.env['ENGINE_ORCHESTRATOR_URL']).toBe(urlOf('engine-orchestrator-acme-1'));
+    expect(named('runs-1')?.env['ENGINE_ORCHESTRATOR_URL']).toBe(urlOf('engine-orchestrator-1'));
+    expect(named('gateway-1')?.env).toMatchObject({
+      ENGINE_ORCHESTRATOR_POOL_URLS: `acme=${urlOf('engine-orchestrator-acme-1')},globex=${urlOf('engine-orchestrator-globex-1')}`,
+      TOOL_EXECUTOR_POOL_URLS: [...executors.map((url) => `acme=${url}`), `globex=${urlOf('tool-executor-globex-1')}`, '*=http://{pool}'].join(','),
+    });
+  });
+
   test('gives each secret only to the app that needs it', async () => {
     const { services } = await plan();
     const holders = (secret: string) => services.filter(({ env }) => Object.values(env).includes(secret)).map(({ app }) => app);

@@ -109,11 +109,22 @@ export async function planServices(environment: Environment, secrets: Secrets, n
       });
     }
   }
+  const isOf = (service: ServiceProcess, app: App, pool: string) => service.app === app && (service.env['POOL'] ?? 'shared') === pool;
   const tokens = apps.map((app) => `${app}:${secrets.serviceTokens[app]}`).join(',');
-  const urlsOf = (app: App) => services.filter((service) => service.app === app && (service.env['POOL'] ?? 'shared') === 'shared').map((service) => `http://127.0.0.1:${service.port}`).join(',');
-  const urls = Object.fromEntries(apps.filter((app) => app !== 'gateway').map((app) => [`${app.toUpperCase().replaceAll('-', '_')}_URL`, urlsOf(app)]));
+  const urlsOf = (app: App, pool: string) => services.filter((service) => isOf(service, app, pool)).map((service) => `http://127.0.0.1:${service.port}`);
+  const variableOf = (app: App) => app.toUpperCase().replaceAll('-', '_');
+  // The two of a pool keep to each other.
+  const urlsFor = (pool: string) => Object.fromEntries(apps.filter((app) => app !== 'gateway').map((app) => [`${variableOf(app)}_URL`, urlsOf(app, pooled.includes(app) ? pool : 'shared').join(',')]));
+  const poolUrls = Object.fromEntries(
+    pooled.map((app) => {
+      const name = `${variableOf(app)}_POOL_URLS`;
+      const ours = pools.flatMap((pool) => urlsOf(app, pool).map((url) => `${pool}=${url}`));
+      return [name, [...ours, ...list(environment[name])].join(',')];
+    }),
+  );
   const only: Partial<Record<App, Record<string, string>>> = {
     gateway: {
+      ...poolUrls,
       ...given(environment, 'BOOTSTRAP_API_KEY', secrets.apiKey),
       ...given(environment, 'ADMIN_TOKEN', secrets.adminToken),
       ...given(environment, 'SEAL_PUBLIC_KEY', secrets.sealPublicKey),
@@ -125,7 +136,7 @@ export async function planServices(environment: Environment, secrets: Secrets, n
     ...service,
     env: {
       ...service.env,
-      ...urls,
+      ...urlsFor(service.env['POOL'] ?? 'shared'),
       ...only[service.app],
       HOST: service.app === 'gateway' ? environment['HOST'] || '127.0.0.1' : '127.0.0.1',
       PORT: String(service.port),

@@ -1,8 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { servedCatalogue } from '@nightshift/contracts';
 import { HealthController } from '@nightshift/http';
 import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
 import { ReadinessChecks } from '@nightshift/runtime';
-import { observeWork, type Parts, retention, type Surroundings } from '@nightshift/service';
+import { observeWork, type Parts, PoolMembers, PoolsController, retention, ServedPools, servePool, type Surroundings } from '@nightshift/service';
 import { ChatUsageStore } from './chat-usage.store.ts';
 import { Chats } from './chats.client.ts';
 import { ChatsController } from './chats.controller.ts';
@@ -10,8 +11,10 @@ import type { EngineEnvironment } from './config.ts';
 import { FrameLoop } from './frame.loop.ts';
 import { FrameStore } from './frame.store.ts';
 import { FramesController } from './frames.controller.ts';
+import { PoolCatalogueStore } from './pool-catalogue.store.ts';
 import { RunConsumer, RUNS_CLIENT } from './run.consumer.ts';
 import { RunEnds } from './run-end.store.ts';
+import { SESSIONS } from './session.sql.ts';
 import { SessionStore } from './session.store.ts';
 import { SessionsController } from './sessions.controller.ts';
 import { ToolConsumer, TOOLS_CLIENT } from './tool.consumer.ts';
@@ -30,10 +33,13 @@ export class AppModule {
     const store = new FrameStore(db);
     const frames = new FrameLoop(store, hints);
     const tools = around.client('tool-executor');
-    const turns = new TurnLoop({ db, sessions, frames, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
+    const turns = new TurnLoop({ db, sessions, frames, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log, pool), log });
     const chatUsage = new ChatUsageStore(db, relay, (err) => log.warn({ err }, 'the usage of plain calls is not stored yet'));
     const chats = new Chats(upstreams, chatUsage);
+    const members = new PoolMembers(db, 'engine');
+    const catalogues = new PoolCatalogueStore(db);
     onStart(() => turns.start());
+    servePool(around, parts, members, () => catalogues.put(pool, servedCatalogue({ file: environment.ENGINES_FILE, baseUrl: environment.UPSTREAM_BASE_URL, model: environment.UPSTREAM_MODEL })));
     onStart(() => retention(around, 'sessions', () => sessions.forget(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'plain calls', () => chatUsage.forget(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'frames to pack', () => store.pack(100), PACK_EVERY_MS));
@@ -42,7 +48,7 @@ export class AppModule {
     shutdown.add('drain', 'plain calls', (hurry) => chats.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.TURN_DRAIN_MS)])));
     return {
       module: AppModule,
-      controllers: [HealthController, SessionsController, ChatsController, FramesController, RunConsumer, ToolConsumer, DeadLettersController],
+      controllers: [HealthController, SessionsController, ChatsController, FramesController, PoolsController, RunConsumer, ToolConsumer, DeadLettersController],
       providers: [
         { provide: SessionStore, useValue: sessions },
         { provide: Chats, useValue: chats },
@@ -51,6 +57,7 @@ export class AppModule {
         { provide: RunEnds, useValue: new RunEnds({ sessions, store, frames, engine: (id) => upstreams.engine(id) }) },
         { provide: RUNS_CLIENT, useValue: around.client('runs') },
         { provide: TOOLS_CLIENT, useValue: tools },
+        { provide: ServedPools, useValue: new ServedPools(db, members, SESSIONS, () => catalogues.all()) },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },
         { provide: BusStrategy, useValue: parts.strategy },

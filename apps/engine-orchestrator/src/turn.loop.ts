@@ -167,7 +167,7 @@ export class TurnLoop {
     const startedAt = performance.now();
     const note = (outcome: string, facts: object): void => {
       const durationMs = Math.round(performance.now() - startedAt);
-      metrics.turnDuration.observe({ outcome }, durationMs / 1000);
+      metrics.turnDuration.observe({ outcome, pool: session.pool }, durationMs / 1000);
       this.#options.log.info({ ...idsOf(session), step: session.step, attempt: session.attempts, durationMs, queueAgeMs: Math.round(session.queueAgeMs), status: outcome, ...facts }, 'turn');
     };
     try {

@@ -1,10 +1,11 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { type ApiKey, CreatedKey, CreateKey, CreateOrg, KeyList, Org, OrgList, UpdateOrg } from '@nightshift/contracts';
+import { type ApiKey, ChangedOrg, CreatedKey, CreateKey, CreateOrg, KeyList, Org, OrgList, UpdateOrg } from '@nightshift/contracts';
 import { AdminGuard } from './admin.guard.ts';
 import { Answers } from './answers.decorator.ts';
 import { KeyStore } from './key.store.ts';
 import { OrgStore } from './org.store.ts';
+import { Pools } from './pools.client.ts';
 
 /** Organisations and keys, for the operator. */
 @ApiExcludeController()
@@ -14,12 +15,13 @@ export class AdminController {
   constructor(
     @Inject(OrgStore) private readonly orgs: OrgStore,
     @Inject(KeyStore) private readonly keys: KeyStore,
+    @Inject(Pools) private readonly pools: Pools,
   ) {}
 
   @Post('orgs')
-  @Answers(201, Org)
-  createOrg(@Body({ schema: CreateOrg }) org: CreateOrg): Promise<Org> {
-    return this.orgs.create(org);
+  @Answers(201, ChangedOrg)
+  async createOrg(@Body({ schema: CreateOrg }) org: CreateOrg): Promise<ChangedOrg> {
+    return this.pools.judged(await this.orgs.create(org));
   }
 
   @Get('orgs')
@@ -35,9 +37,9 @@ export class AdminController {
   }
 
   @Patch('orgs/:id')
-  @Answers(200, Org)
-  updateOrg(@Param('id') id: string, @Body({ schema: UpdateOrg }) changes: UpdateOrg): Promise<Org> {
-    return this.orgs.update(id, changes);
+  @Answers(200, ChangedOrg)
+  async updateOrg(@Param('id') id: string, @Body({ schema: UpdateOrg }) changes: UpdateOrg): Promise<ChangedOrg> {
+    return this.pools.judged(await this.orgs.update(id, changes));
   }
 
   @Post('orgs/:id/keys')

@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { renderChat, renderChatNotice } from './agent-chat-wire.ts';
 import { completionOf, failureOf, inChatTerms, runOf } from './agent-chat.ts';
 import type { Caller } from './api-key.ts';
+import { isPlainModel } from './catalogue.ts';
 import { modelNotFound } from './chat.ts';
 import type { RunIntake } from './run-intake.client.ts';
 import type { RunWaits } from './run-waits.client.ts';
@@ -41,7 +42,7 @@ export class AgentChats {
   /** The completion, when the run has ended; undefined when the client has gone before that. The run goes on without it. */
   async complete(call: AgentCall): Promise<ChatCompletion | undefined> {
     const gone = leaving(call.reply);
-    const { chat } = this.#read(call.body);
+    const { chat } = this.#read(call);
     const runId = await this.#take(chat, call, ROUTE);
     return onlyOnce(call.reply, async () => {
       const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone });
@@ -54,9 +55,9 @@ export class AgentChats {
   /** The completion in chunks, as the run goes on. */
   async stream(call: AgentCall): Promise<void> {
     const { reply } = call;
-    const { chat } = this.#read(call.body);
+    const { chat } = this.#read(call);
     const runId = await this.#take(chat, call, ROUTE);
-    const run = { runId, engine: chat.model };
+    const run = { runId, engine: chat.model, pool: call.caller.pool };
     const includesUsage = chat.stream_options?.include_usage === true;
     this.#sender.send(reply, run, 0, {
       atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${runId}/stream shows it.`),
@@ -67,17 +68,18 @@ export class AgentChats {
 
   /** Has the run created, and says where its end can be seen. */
   async submit(call: AgentCall, route: string = ROUTE): Promise<RequestAccepted> {
-    const { chat, engine } = this.#read(call.body);
+    const { chat, engine } = this.#read(call);
     const [requestId, estimateMs] = await Promise.all([this.#take(chat, call, route), this.#estimateMs(chat.model, engine)]);
     return { requestId, request_id: requestId, jobId: requestId, status: 'pending', estimatedCompletionTime: new Date(Date.now() + estimateMs).toISOString() };
   }
 
-  #read(body: unknown): { chat: AgentChat; engine: Engine } {
+  #read({ body, caller }: AgentCall): { chat: AgentChat; engine: Engine } {
     const parsed = AgentChat.safeParse(body);
     if (!parsed.success) throw invalidRequest(parsed.error.issues);
     const { model } = parsed.data;
-    const engine = findEngine(this.#settings.engines, model);
-    if (!engine) throw this.#settings.isPlainModel(model) ? onlyEngines(model) : modelNotFound(model);
+    const catalogue = this.#settings.catalogueOf(caller.pool);
+    const engine = findEngine(catalogue.engines, model);
+    if (!engine) throw isPlainModel(catalogue, model) ? onlyEngines(model) : modelNotFound(model);
     return { chat: parsed.data, engine };
   }
 

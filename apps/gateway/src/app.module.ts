@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { DEFAULT_ENGINES } from '@nightshift/contracts';
+import { servedCatalogue } from '@nightshift/contracts';
 import { HealthController, type InternalClient, MetricsController } from '@nightshift/http';
 import { type App, ReadinessChecks } from '@nightshift/runtime';
 import type { Parts, Surroundings } from '@nightshift/service';
@@ -21,6 +21,10 @@ import { KeyStore } from './key.store.ts';
 import { ModelsController } from './models.controller.ts';
 import { checkNeighbour } from './neighbours.client.ts';
 import { OrgStore } from './org.store.ts';
+import { PoolClients } from './pool.client.ts';
+import { Pools } from './pools.client.ts';
+import { PoolsController } from './pools.controller.ts';
+import { PoolsLoop } from './pools.loop.ts';
 import { RateLimiter } from './rate-limiter.client.ts';
 import { RequestCounter } from './request-counter.client.ts';
 import { RequestsController } from './requests.controller.ts';
@@ -44,29 +48,35 @@ const CONSUMERS = ['runs', 'engine-orchestrator', 'tool-executor', 'webhook-disp
 /** The public edge. */
 @Module({})
 export class AppModule {
-  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'neighbours' | 'readiness' | 'onePool' | 'hints' | 'log' | 'redisUrl' | 'shutdown'>, parts: Pick<Parts, 'db'>): DynamicModule {
+  static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'poolClient' | 'neighbours' | 'readiness' | 'onePool' | 'hints' | 'log' | 'redisUrl' | 'shutdown'>, parts: Pick<Parts, 'db' | 'onStart'>): DynamicModule {
     const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
     const clients = new Map<App, InternalClient>(CONSUMERS.map((app) => [app, around.client(app)]));
     for (const app of around.neighbours) {
       const client = must(clients.get(app), app);
       around.readiness.add(() => checkNeighbour(app, client));
     }
+    const orgs = new OrgStore(prisma);
+    const clientOf = (app: App): InternalClient => must(clients.get(app), app);
+    const pools = new Pools({ orgs, runs: clientOf('runs'), engine: clientOf('engine-orchestrator'), executor: clientOf('tool-executor'), onePool: around.onePool });
+    const poolClients = new PoolClients({ shared: clients, ownOf: around.poolClient, pools });
+    const catalogue = servedCatalogue({ file: environment.ENGINES_FILE, baseUrl: environment.UPSTREAM_BASE_URL, model: environment.UPSTREAM_MODEL });
     const settings = new Settings({
-      engines: environment.ENGINES_FILE?.engines ?? DEFAULT_ENGINES,
-      upstreamModel: environment.ENGINES_FILE ? undefined : environment.UPSTREAM_MODEL,
-      offline: !environment.ENGINES_FILE && environment.UPSTREAM_BASE_URL === undefined,
+      catalogueOf: (pool) => pools.catalogueOf(pool) ?? catalogue,
       egressAllow: environment.EGRESS_ALLOW,
       sealPublicKey: environment.SEAL_PUBLIC_KEY,
       browserOrigins: environment.BROWSER_ORIGINS,
       onePool: around.onePool,
     });
+    const poolsLoop = new PoolsLoop(pools, around.log);
+    parts.onStart(() => poolsLoop.start());
+    around.shutdown.add('refuse', 'pools', () => poolsLoop.stop());
     const runs = new RunsClient(around.client('runs'));
-    const streams = new RunStreams({ frames: new FramesClient(around.client('engine-orchestrator')), runs, hints: around.hints, log: around.log });
+    const streams = new RunStreams({ frames: new FramesClient((pool) => poolClients.readerOf('engine-orchestrator', pool)), runs, hints: around.hints, log: around.log });
     const sender = new StreamSender(streams, around.log);
     around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
-    const chats = new ChatsClient(must(clients.get('engine-orchestrator'), 'engine-orchestrator'));
+    const chats = new ChatsClient((pool) => poolClients.workerOf('engine-orchestrator', pool));
     around.shutdown.add('drain', 'plain calls', (hurry) => chats.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
-    const tools = new ToolsClient(around.client('tool-executor'));
+    const tools = new ToolsClient(clientOf('tool-executor'), poolClients);
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());
     const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
@@ -76,10 +86,12 @@ export class AppModule {
     around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {
       module: AppModule,
-      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, DeliveriesController, ModelsController, UsageController, AdminController, DeadLettersController],
+      controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, DeliveriesController, ModelsController, UsageController, AdminController, PoolsController, DeadLettersController],
       providers: [
         { provide: KeyStore, useValue: new KeyStore(prisma) },
-        { provide: OrgStore, useValue: new OrgStore(prisma) },
+        { provide: OrgStore, useValue: orgs },
+        { provide: Pools, useValue: pools },
+        { provide: PoolClients, useValue: poolClients },
         { provide: RunsClient, useValue: runs },
         { provide: RunStreams, useValue: streams },
         { provide: StreamSender, useValue: sender },

@@ -6,6 +6,7 @@ import type { FastifyReply } from 'fastify';
 import { type AgentCall, AgentChats } from './agent-chats.client.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
+import { isPlainModel } from './catalogue.ts';
 import { modelNotFound, withRequestId } from './chat.ts';
 import { ChatsClient } from './chats.client.ts';
 import { Settings } from './settings.ts';
@@ -29,8 +30,9 @@ export class ChatController {
   create(@Body({ schema: ChatRequest }) body: ChatRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { model } = body;
     if (body['async'] === true) return this.#submit({ body, caller, request, reply });
-    if (this.settings.isPlainModel(model)) return this.#callModel(body, caller, request, reply);
-    if (findEngine(this.settings.engines, model)) return body.stream ? this.agents.stream({ body, caller, request, reply }) : this.#runAgent({ body, caller, request, reply });
+    const catalogue = this.settings.catalogueOf(caller.pool);
+    if (isPlainModel(catalogue, model)) return this.#callModel(body, caller, request, reply);
+    if (findEngine(catalogue.engines, model)) return body.stream ? this.agents.stream({ body, caller, request, reply }) : this.#runAgent({ body, caller, request, reply });
     throw modelNotFound(model);
   }
 

@@ -9,14 +9,15 @@ const GOING_EVENTS = `data: ${JSON.stringify({ error: { code: GOING.code, messag
 
 /** Plain model calls, which engine-orchestrator makes. */
 export class ChatsClient {
-  readonly #engine: InternalClient;
+  readonly #engineOf: (pool: string) => InternalClient;
   /** Of the calls whose answers are not complete. */
   readonly #open = new Set<AbortController>();
   #isGoing = false;
   #onEmpty: () => void = () => undefined;
 
-  constructor(engine: InternalClient) {
-    this.#engine = engine;
+  /** `engineOf`: the engines of a pool; nobody else makes its calls. */
+  constructor(engineOf: (pool: string) => InternalClient) {
+    this.#engineOf = engineOf;
   }
 
   /** Calls a model for the caller; an abort cancels the call where it runs. The answer is as it goes to the client, but for the id of the request in an error. */
@@ -32,7 +33,7 @@ export class ChatsClient {
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
     try {
-      const answer = await this.#engine.stream({ path: '/internal/chats', body, traceparent }, stop.signal);
+      const answer = await this.#engineOf(pool).stream({ path: '/internal/chats', body, traceparent }, stop.signal);
       if (typeof answer.body !== 'string') return { ...answer, body: this.#pieces(answer.body, stop) };
       this.#close(stop);
       return answer;

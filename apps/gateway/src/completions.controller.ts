@@ -5,6 +5,7 @@ import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
+import { isPlainModel } from './catalogue.ts';
 import { modelNotFound, withRequestId } from './chat.ts';
 import { Settings } from './settings.ts';
 import { TextCompletions } from './text-completions.client.ts';
@@ -25,7 +26,7 @@ export class CompletionsController {
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: TextCompletion })
   create(@Body({ schema: CompletionRequest }) body: CompletionRequest, @CallerOf() caller: Caller, @Req() { id, traceparent }: AppRequest, @Res() reply: FastifyReply): Promise<void> {
-    if (!this.settings.isPlainModel(body.model)) throw modelNotFound(body.model);
+    if (!isPlainModel(this.settings.catalogueOf(caller.pool), body.model)) throw modelNotFound(body.model);
     return streamTo(reply, async (signal) => withRequestId(await this.completions.answer(body, caller, traceparent, signal), id));
   }
 }

@@ -1,9 +1,11 @@
 import { Body, Controller, Get, Inject, Post, Query, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { AppError, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from '@nightshift/contracts';
+import { AppError, DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedriven, ListDeadLetters } from '@nightshift/contracts';
 import { type InternalClient } from '@nightshift/http';
 import { AdminGuard } from './admin.guard.ts';
 import { Answers } from './answers.decorator.ts';
+import { PoolClients } from './pool.client.ts';
+import type { PoolApp } from './pools.client.ts';
 
 /** The injection token of the clients of the services that consume, by name. */
 export const CONSUMER_CLIENTS = Symbol('clients of the consuming services');
@@ -13,7 +15,10 @@ export const CONSUMER_CLIENTS = Symbol('clients of the consuming services');
 @UseGuards(AdminGuard)
 @Controller('admin/v1/dead-letters')
 export class DeadLettersController {
-  constructor(@Inject(CONSUMER_CLIENTS) private readonly clients: ReadonlyMap<string, InternalClient>) {}
+  constructor(
+    @Inject(CONSUMER_CLIENTS) private readonly clients: ReadonlyMap<string, InternalClient>,
+    @Inject(PoolClients) private readonly pools: PoolClients,
+  ) {}
 
   /** The services' lists one after the other; the cursor names the service to go on with. */
   @Get()
@@ -35,18 +40,32 @@ export class DeadLettersController {
   @Post('redrive')
   @Answers(200, DeadLetterCount)
   redrive(@Body({ schema: DeadLetterCommand }) command: DeadLetterCommand): Promise<DeadLetterCount> {
-    return this.#everywhere('redrive', command);
+    return this.#everywhere(command, (name) => this.#redrive(name, command));
   }
 
   @Post('drop')
   @Answers(200, DeadLetterCount)
   drop(@Body({ schema: DeadLetterCommand }) command: DeadLetterCommand): Promise<DeadLetterCount> {
-    return this.#everywhere('drop', command);
+    return this.#everywhere(command, (name) => this.#client(name).call({ method: 'POST', path: '/internal/dead-letters/drop', body: command }, DeadLetterCount));
   }
 
-  async #everywhere(action: 'redrive' | 'drop', command: DeadLetterCommand): Promise<DeadLetterCount> {
-    const counts = await Promise.all(this.#services(command.filter.service).map((name) => this.#client(name).call({ method: 'POST', path: `/internal/dead-letters/${action}`, body: command }, DeadLetterCount)));
-    return counts.reduce((sum, { count, failed }) => ({ count: sum.count + count, failed: sum.failed + failed }), { count: 0, failed: 0 });
+  async #everywhere({ filter }: DeadLetterCommand, act: (name: string) => Promise<DeadLetterCount>): Promise<DeadLetterCount> {
+    return sumOf(await Promise.all(this.#services(filter.service).map(act)));
+  }
+
+  /** What a dedicated pool could not handle is handled again by its own processes, or stays while there are none. */
+  async #redrive(name: string, command: DeadLetterCommand): Promise<DeadLetterCount> {
+    const request = { method: 'POST', path: '/internal/dead-letters/redrive', body: command } as const;
+    const { elsewhere = {}, ...here } = await this.#client(name).call(request, InternalRedriven);
+    const there = Object.entries(elsewhere).map(async ([pool, failed]): Promise<DeadLetterCount> => {
+      try {
+        return await this.pools.workerOf(name as PoolApp, pool).call(request, DeadLetterCount);
+      } catch (err) {
+        if (err instanceof AppError && err.code === 'service_unavailable') return { count: 0, failed };
+        throw err;
+      }
+    });
+    return sumOf([here, ...(await Promise.all(there))]);
   }
 
   #services(service: string | undefined): string[] {
@@ -61,4 +80,8 @@ export class DeadLettersController {
     if (!client) throw new AppError('not_found');
     return client;
   }
+}
+
+function sumOf(counts: readonly DeadLetterCount[]): DeadLetterCount {
+  return counts.reduce((sum, { count, failed }) => ({ count: sum.count + count, failed: sum.failed + failed }), { count: 0, failed: 0 });
 }

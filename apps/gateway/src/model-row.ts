@@ -1,31 +1,24 @@
-import type { Engine, Model } from '@nightshift/contracts';
+import type { Engine, Model, ServedCatalogue } from '@nightshift/contracts';
 import { findEngine, plainModelOf, plainModels } from '@nightshift/contracts';
 
 const CREATED = Date.UTC(2026, 0, 1) / 1000;
 
-/** What is known of the installation's models. */
-interface Known {
-  readonly engines: readonly Engine[];
-  readonly upstreamModel: string | undefined;
-  /** True when the offline engine answers. */
-  readonly offline: boolean;
-}
-
 /** All that clients can name: the engines, and the models of upstreams that can be called plainly. */
-export function modelRows({ engines, upstreamModel, offline }: Known): Model[] {
+export function modelRows(known: ServedCatalogue): Model[] {
+  const { engines, upstreamModel, offline } = known;
   const rows = engines.map((engine) => rowOf(engine, engine.id, offline));
   const others = plainModels(engines, upstreamModel).filter((name) => !findEngine(engines, name));
-  return [...rows, ...others.flatMap((name) => plainRow({ engines, upstreamModel, offline }, name) ?? [])];
+  return [...rows, ...others.flatMap((name) => plainRow(known, name) ?? [])];
 }
 
 /** The row for an id, an alias, or a model of an upstream; it says the id that was asked for. */
-export function modelRow(known: Known, id: string): Model | undefined {
+export function modelRow(known: ServedCatalogue, id: string): Model | undefined {
   const engine = findEngine(known.engines, id);
   return engine ? rowOf(engine, id, known.offline) : plainRow(known, id);
 }
 
 /** A model of an upstream has the prices and limits of the engine that it stands in. */
-function plainRow({ engines, upstreamModel, offline }: Known, name: string): Model | undefined {
+function plainRow({ engines, upstreamModel, offline }: ServedCatalogue, name: string): Model | undefined {
   const engine = plainModelOf(engines, upstreamModel, name)?.engine;
   return engine && { ...rowOf({ ...engine, aliases: [] }, name, offline), owned_by: 'upstream' };
 }

@@ -41,7 +41,7 @@ export async function describeApi(): Promise<OpenAPIObject> {
   const environment = GatewayEnvironment.parse({ ADMIN_TOKEN: 'nobody-has-this-token', SEAL_PUBLIC_KEY: generateSealKeyPair().publicKey });
   const nobody = new InternalClient(() => Promise.reject(new AppError('service_unavailable')), '');
   const around = { client: () => nobody, neighbours: [], readiness: new ReadinessChecks(), onePool: undefined, hints: new InProcessHints(), log, shutdown: new Shutdown() };
-  const app = await createApp(AppModule.of(environment, around, { db }), { name: 'gateway', log });
+  const app = await createApp(AppModule.of(environment, around, { db, onStart: () => undefined }), { name: 'gateway', log });
   try {
     return openApiDocument(app);
   } finally {

@@ -1,6 +1,7 @@
-import { AppError, type CreateOrg, type Org, type UpdateOrg } from '@nightshift/contracts';
+import { AppError, type CreateOrg, type Org, SHARED_POOL, type UpdateOrg } from '@nightshift/contracts';
 import { newId } from '@nightshift/std';
 import type { Org as Row, PrismaClient } from './generated/client.ts';
+import type { PooledOrg } from './pool.ts';
 
 /** Organisations. */
 export class OrgStore {
@@ -16,6 +17,11 @@ export class OrgStore {
 
   async list(): Promise<Org[]> {
     return (await this.#prisma.org.findMany({ orderBy: { id: 'asc' } })).map(viewOf);
+  }
+
+  /** The organisations that have a pool of their own. */
+  pooled(): Promise<PooledOrg[]> {
+    return this.#prisma.org.findMany({ where: { pool: { not: SHARED_POOL } }, orderBy: { id: 'asc' }, select: { id: true, name: true, pool: true } });
   }
 
   async get(id: string): Promise<Org> {

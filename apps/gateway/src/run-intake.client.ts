@@ -40,7 +40,7 @@ export class RunIntake {
   async #create(body: CreateRun, caller: Caller, envelope: Envelope): Promise<Taken> {
     try {
       this.#check(body, caller);
-      const saved = await this.#tools.resolve(body.input.tools, caller.orgId);
+      const saved = await this.#tools.resolve(body.input.tools, caller);
       return await this.#runs.create(admit(body, { ...caller, pool: this.#settings.onePool ?? caller.pool }, envelope, this.#settings.sealPublicKey, saved));
     } catch (err) {
       const isRefused = err instanceof AppError && err.code === 'invalid_request';
@@ -51,12 +51,13 @@ export class RunIntake {
   }
 
   #check(body: CreateRun, caller: Caller): void {
-    const engine = findEngine(this.#settings.engines, body.engine);
+    const { engines } = this.#settings.catalogueOf(caller.pool);
+    const engine = findEngine(engines, body.engine);
     if (!engine) {
-      throw invalid('engine', `unknown engine "${body.engine}"; known: ${this.#settings.engines.map(({ id }) => id).join(', ')}`);
+      throw invalid('engine', `unknown engine "${body.engine}"; known: ${engines.map(({ id }) => id).join(', ')}`);
     }
     if (!engine.images && hasImages(body)) {
-      const able = this.#settings.engines.filter(({ images }) => images).map(({ id }) => id);
+      const able = engines.filter(({ images }) => images).map(({ id }) => id);
       throw invalid('input.content', `the engine "${body.engine}" takes no images; those that do: ${able.join(', ') || 'none'}`);
     }
     const [problem] = body.input.answerFormat ? compileJsonSchema(body.input.answerFormat).problems : [];

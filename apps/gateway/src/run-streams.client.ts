@@ -1,4 +1,4 @@
-import type { Frame, FramesPage } from '@nightshift/contracts';
+import { type Frame, type FramesPage, SHARED_POOL } from '@nightshift/contracts';
 import { decodeFrames, encodeWatched, framesChannel, type Hints, WATCHED_CHANNEL, WATCHED_EVERY_MS } from '@nightshift/run-stream';
 import type { Logger } from '@nightshift/runtime';
 import type { FramesClient } from './frames.client.ts';
@@ -16,6 +16,7 @@ export interface RunStreamsOptions {
 
 interface Watch {
   readonly run: WatchedRun;
+  readonly pool: string;
   readonly stop: () => void;
   /** What is being read, by the number it goes on after: who wants the same meanwhile gets the same. */
   readonly reads: Map<number, Promise<FramesPage>>;
@@ -32,16 +33,17 @@ export class RunStreams {
   readonly #options: RunStreamsOptions;
   readonly #watched = new Map<string, Watch>();
   #timer: NodeJS.Timeout | undefined;
-  #isComparing = false;
+  /** Pools whose engines are being asked. */
+  readonly #comparing = new Set<string>();
 
   constructor(options: RunStreamsOptions) {
     this.#options = options;
     options.hints.onGap(() => void this.#compare());
   }
 
-  /** The frames of a run after a number, in order and without a gap, until the last one or until `signal`. */
-  async *follow(runId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Frame[]> {
-    const watch = this.#attach(runId);
+  /** The frames of a run after a number, in order and without a gap, until the last one or until `signal`. `pool`: whose engines are asked. */
+  async *follow(runId: string, after: number, signal: AbortSignal, pool: string = SHARED_POOL): AsyncGenerator<readonly Frame[]> {
+    const watch = this.#attach(runId, pool);
     const { run } = watch;
     try {
       await this.#options.hints.listening();
@@ -76,10 +78,10 @@ export class RunStreams {
     }
   }
 
-  #read(runId: string, after: number, { run, reads }: Watch): Promise<FramesPage> {
+  #read(runId: string, after: number, { run, pool, reads }: Watch): Promise<FramesPage> {
     const going = reads.get(after);
     if (going) return going;
-    const read = this.#options.frames.after(runId, after).then((page) => {
+    const read = this.#options.frames.after(runId, after, pool).then((page) => {
       run.keep(page.frames);
       return page;
     }).finally(() => reads.delete(after));
@@ -87,7 +89,7 @@ export class RunStreams {
     return read;
   }
 
-  #attach(runId: string): Watch {
+  #attach(runId: string, pool: string): Watch {
     const known = this.#watched.get(runId);
     if (known) {
       known.observers += 1;
@@ -95,7 +97,7 @@ export class RunStreams {
     }
     const { hints } = this.#options;
     const run = new WatchedRun();
-    const watch: Watch = { run, reads: new Map(), observers: 1, quietRounds: 0, stop: hints.listen(framesChannel(runId), (text) => {
+    const watch: Watch = { run, pool, reads: new Map(), observers: 1, quietRounds: 0, stop: hints.listen(framesChannel(runId), (text) => {
       watch.quietRounds = 0;
       run.add(decodeFrames(text));
     }) };
@@ -117,23 +119,30 @@ export class RunStreams {
 
   /** Says which runs are watched, and looks whether there is more of them than was told. */
   async #compare(): Promise<void> {
-    const { hints, frames, runs, log } = this.#options;
-    const runIds = [...this.#watched.keys()];
-    if (runIds.length === 0) return;
-    hints.send(WATCHED_CHANNEL, encodeWatched(runIds));
+    if (this.#watched.size === 0) return;
+    this.#options.hints.send(WATCHED_CHANNEL, encodeWatched([...this.#watched.keys()]));
+    const byPool = Map.groupBy(this.#watched, ([, { pool }]) => pool);
+    await Promise.all([...byPool].map(([pool, runs]) => this.#compareOf(pool, runs.map(([runId]) => runId))));
+  }
+
+  async #compareOf(pool: string, runIds: readonly string[]): Promise<void> {
+    const { frames, runs, log } = this.#options;
     // An engine that is slow to answer is not asked the same once more meanwhile.
-    if (this.#isComparing) return;
-    this.#isComparing = true;
+    if (this.#comparing.has(pool)) return;
+    this.#comparing.add(pool);
     try {
-      const { heads, ended } = await frames.heads(runIds);
+      const { heads, ended } = await frames.heads(runIds, pool);
       for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, ended.includes(runId));
       const quiet = runIds.filter((runId) => (this.#watched.get(runId)?.quietRounds ?? 0) >= QUIET_ROUNDS);
       for (const runId of quiet) await runs.announceEnd(runId);
     } catch (err) {
-      log.debug({ err }, 'frames could not be compared');
+      log.debug({ err, pool }, 'frames could not be compared');
     } finally {
-      this.#isComparing = false;
+      this.#comparing.delete(pool);
     }
-    for (const watch of this.#watched.values()) watch.quietRounds = watch.quietRounds >= QUIET_ROUNDS ? 0 : watch.quietRounds + 1;
+    for (const runId of runIds) {
+      const watch = this.#watched.get(runId);
+      if (watch) watch.quietRounds = watch.quietRounds >= QUIET_ROUNDS ? 0 : watch.quietRounds + 1;
+    }
   }
 }

@@ -49,9 +49,9 @@ export class RunStreamsController {
   }
 
   #send({ runId, engine }: StreamedRun, after: number, { caller, reply, cancels, atDrain }: { caller: Caller; reply: FastifyReply; cancels: boolean; atDrain: string }): void {
-    const { orgId } = caller;
+    const { orgId, pool } = caller;
     // A run that is watched for long is not kept whole for that.
-    this.sender.send(reply, { runId, engine }, after, { atDrain, headers: { 'x-run-id': runId }, ...(cancels && { onLeave: () => this.runs.cancel(runId, orgId, undefined) }) });
+    this.sender.send(reply, { runId, engine, pool }, after, { atDrain, headers: { 'x-run-id': runId }, ...(cancels && { onLeave: () => this.runs.cancel(runId, orgId, undefined) }) });
   }
 }
 

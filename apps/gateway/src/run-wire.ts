@@ -1,8 +1,8 @@
 import { type Frame, FrameEnd, type RunView } from '@nightshift/contracts';
 import { madeAtMs } from '@nightshift/std';
 
-/** What of a run its frames are rendered with; it never changes, and is known before the run is. */
-export type StreamedRun = Pick<RunView, 'runId' | 'engine'>;
+/** What of a run its frames are rendered with; it never changes, and is known before the run is. `pool`: whose engines are asked for them. */
+export type StreamedRun = Pick<RunView, 'runId' | 'engine'> & { readonly pool?: string };
 
 /** The last line of every stream. */
 export const DONE = 'data: [DONE]\n\n';

@@ -52,7 +52,7 @@ export class StreamSender {
   }
 
   async #send(client: EventStream, run: StreamedRun, after: number, { atDrain, render = (frame) => this.#render(frame, run), onLeave }: Sending): Promise<void> {
-    for await (const frames of this.#streams.follow(run.runId, after, client.over)) await client.write(frames.map((frame) => render(frame, run)).join(''));
+    for await (const frames of this.#streams.follow(run.runId, after, client.over, run.pool)) await client.write(frames.map((frame) => render(frame, run)).join(''));
     if (client.destroyed) return void (await onLeave?.());
     await client.write(client.over.aborted ? atDrain : DONE);
     client.push(null);

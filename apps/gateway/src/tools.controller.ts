@@ -67,6 +67,6 @@ export class ToolsController {
   @Needs('runs:write')
   @Answers(200, ToolTest)
   test(@Param('toolId') toolId: string, @Body({ schema: TestTool }) body: TestTool, @CallerOf() caller: Caller): Promise<ToolTest> {
-    return this.tools.test(toolId, { orgId: caller.orgId, callId: newId('call'), arguments: body.arguments, egressAllow: [...caller.egressAllow] });
+    return this.tools.test(toolId, { orgId: caller.orgId, callId: newId('call'), arguments: body.arguments, egressAllow: [...caller.egressAllow] }, caller.pool);
   }
 }

@@ -9,7 +9,7 @@ const request = { model: 'acme/chat', messages: [{ role: 'user', content: 'hi' }
 const headers = { 'content-type': 'text/event-stream' };
 const never = new AbortController().signal;
 const aborted = (signal: AbortSignal): Promise<void> => new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
-const clientOf = (streams: StreamTransport) => new ChatsClient(new InternalClient(() => Promise.reject(new Error('not this way')), 'token', undefined, streams));
+const clientOf = (streams: StreamTransport) => new ChatsClient(() => new InternalClient(() => Promise.reject(new Error('not this way')), 'token', undefined, streams));
 
 async function textOf({ body }: StreamedAnswer): Promise<string> {
   let text = '';

@@ -8,14 +8,13 @@ const saved: SealedTool = { type: 'function', name: 'lookup', url: 'https://exam
 /** A client of an executor that knows one tool, and what it was asked. */
 function client() {
   const asked: unknown[] = [];
-  const tools = new ToolsClient(
-    new InternalClient(({ path, body }) => {
-      asked.push([path, JSON.parse(body ?? 'null')]);
-      const { ids } = JSON.parse(body ?? '{}') as { ids: string[] };
-      return Promise.resolve({ status: 200, body: JSON.stringify({ tools: Object.fromEntries(ids.filter((id) => id === 'lookup').map((id) => [id, saved])) }) });
-    }, 'token'),
-  );
-  return { asked, resolve: (...list: object[]) => tools.resolve(list.map((tool) => Tool.parse(tool)), 'org_1') };
+  const executor = new InternalClient(({ path, body }) => {
+    asked.push([path, JSON.parse(body ?? 'null')]);
+    const { ids } = JSON.parse(body ?? '{}') as { ids: string[] };
+    return Promise.resolve({ status: 200, body: JSON.stringify({ tools: Object.fromEntries(ids.filter((id) => id === 'lookup').map((id) => [id, saved])) }) });
+  }, 'token');
+  const tools = new ToolsClient(executor, { readerOf: () => executor, workerOf: () => executor });
+  return { asked, resolve: (...list: object[]) => tools.resolve(list.map((tool) => Tool.parse(tool)), { orgId: 'org_1', pool: 'shared' }) };
 }
 
 describe('the saved tools of a run', () => {

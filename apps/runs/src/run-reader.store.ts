@@ -1,11 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { AppError, type CatchUpQuery, type InternalRunsAsked, type ListRuns, type RunFinished, type RunList, RunRequest, type RunView, type AnswerEncoding } from '@nightshift/contracts';
+import { AppError, type CatchUpQuery, type InternalRunsAsked, type ListRuns, type RunFinished, type RunList, RunRequest, type RunView, type AnswerEncoding, type InternalQueues } from '@nightshift/contracts';
 import type { Database } from '@nightshift/postgres';
 import { PrismaClient, type Run as Row } from './generated/client.ts';
 import type { Run } from './run.ts';
 import { finishedEvent, wholeEvent } from './run-events.ts';
 import { viewOf } from './run-view.ts';
-import { ENDED, ENGINES } from './run.sql.ts';
+import { ENDED, ENGINES, QUEUES } from './run.sql.ts';
 
 const RUN_ID = /^run_[0-9a-f]{32}$/;
 const CATCH_UP_ROWS = 50;
@@ -55,6 +55,12 @@ export class RunReader {
   /** Which of these runs have ended, whoever they belong to. */
   async ended(runIds: readonly string[]): Promise<string[]> {
     return (await this.#db.query<{ id: string }>(ENDED, [runIds])).map(({ id }) => id);
+  }
+
+  /** What waits for each dedicated pool. */
+  async queues(): Promise<InternalQueues['queues']> {
+    const rows = await this.#db.query<{ pool: string; count: number; oldestSeconds: number }>(QUEUES);
+    return rows.map(({ pool, ...waiting }) => ({ pool, waiting }));
   }
 
   /** The request of a run whose command was too large to carry it. */

@@ -46,6 +46,23 @@ export const ENGINES = statement('runs.engines', `select id, org_id as "orgId", 
 /** Which of these runs have ended. */
 export const ENDED = statement('runs.ended', `select id from runs.runs where id = any($1::text[]) and completed_at is not null`);
 
+const QUEUED = `r.status = 'queued' and r.pool <> 'shared'`;
+
+/** How many runs wait in the queue of each dedicated pool, up to 10,000, and for how long the oldest has, in seconds. */
+export const QUEUES = statement(
+  'runs.queues',
+  `with recursive pools(pool) as (
+     (select r.pool from runs.runs r where ${QUEUED} order by r.pool limit 1)
+     union all
+     select (select r.pool from runs.runs r where ${QUEUED} and r.pool > p.pool order by r.pool limit 1) from pools p where p.pool is not null
+   )
+   select p.pool, q.* from pools p cross join lateral (
+     select count(*)::int as count, extract(epoch from now() - min(created_at))::float8 as "oldestSeconds"
+     from (select r.created_at from runs.runs r where ${QUEUED} and r.pool = p.pool order by r.created_at limit 10000) queued
+   ) q
+   where p.pool is not null`,
+);
+
 /** How long the runs that ended last took from their creation, in milliseconds: the median for each engine that is among them. */
 export const DURATIONS = statement(
   'runs.durations',

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunEngines, InternalRunIds, InternalRunRequest, InternalRunsAsked, ListRuns, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalQueues, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunEngines, InternalRunIds, InternalRunRequest, InternalRunsAsked, ListRuns, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { RecentDurations } from './recent-durations.store.ts';
 import { RunReader } from './run-reader.store.ts';
@@ -49,6 +49,12 @@ export class RunsController {
   @Returns(200, InternalDurations)
   async recentDurations(): Promise<InternalDurations> {
     return { medianMs: await this.durations.medians() };
+  }
+
+  @Get('queues')
+  @Returns(200, InternalQueues)
+  async queues(): Promise<InternalQueues> {
+    return { queues: await this.reader.queues() };
   }
 
   @Get('runs/:id')

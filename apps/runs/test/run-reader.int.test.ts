@@ -90,3 +90,14 @@ describe('runs that have ended', () => {
     await expect(on.reader.request(newId('run'))).rejects.toMatchObject({ code: 'not_found' });
   });
 });
+
+test('the queues of dedicated pools are told, and not that of the shared one nor runs that have begun', async () => {
+  const [first, begun] = await create(3, { pool: 'acme' }) as [string, string];
+  await create(1, { pool: 'globex' });
+  await create(2);
+  await on.store().apply([{ runId: begun, event: { kind: 'started' } }]);
+  await on.sql("update runs.runs set created_at = now() - interval '1 minute' where id = $1", [first]);
+  const queues = await on.reader.queues();
+  expect(queues.map(({ pool, waiting }) => [pool, waiting.count])).toEqual([['acme', 2], ['globex', 1]]);
+  expect(queues[0]?.waiting.oldestSeconds).toBeGreaterThanOrEqual(60);
+});

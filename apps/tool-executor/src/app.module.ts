@@ -2,9 +2,10 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { createEgress, HealthController } from '@nightshift/http';
 import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
 import { ReadinessChecks } from '@nightshift/runtime';
-import { observeWork, type Parts, retention, type Surroundings } from '@nightshift/service';
+import { observeWork, type Parts, PoolMembers, PoolsController, retention, ServedPools, servePool, type Surroundings } from '@nightshift/service';
 import { CallConsumer, ENGINE_CLIENT } from './call.consumer.ts';
 import { CallLoop } from './call.loop.ts';
+import { CALLS } from './call.sql.ts';
 import { CallStore } from './call.store.ts';
 import { CallsController } from './calls.controller.ts';
 import { searchProviders, type ToolEnvironment } from './config.ts';
@@ -34,8 +35,10 @@ export class AppModule {
     const saved = new SavedToolStore(db, sealPrivateKey);
     const servers = createMcpServers(egress);
     const kit = { outbound: new Outbound(egress), platform, servers, sealPrivateKey };
-    const loop = new CallLoop({ db, calls, kit, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
+    const loop = new CallLoop({ db, calls, kit, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log, pool), log });
+    const members = new PoolMembers(db, 'tools');
     onStart(() => loop.start());
+    servePool(around, parts, members);
     onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
     onStart(() => retention(around, 'idempotency keys of tools', () => saved.forgetKeys(1000)));
     shutdown.add('refuse', 'tool calls', () => loop.refuse());
@@ -47,7 +50,7 @@ export class AppModule {
     shutdown.add('close', 'documents', () => documents.close());
     return {
       module: AppModule,
-      controllers: [HealthController, CallsController, McpController, ToolsController, CallConsumer, DeadLettersController],
+      controllers: [HealthController, CallsController, McpController, ToolsController, PoolsController, CallConsumer, DeadLettersController],
       providers: [
         { provide: CallStore, useValue: calls },
         { provide: CallLoop, useValue: loop },
@@ -56,6 +59,7 @@ export class AppModule {
         { provide: SavedToolStore, useValue: saved },
         { provide: ToolTester, useValue: new ToolTester({ saved, platform, egress, mcp: kit }) },
         { provide: ENGINE_CLIENT, useValue: around.client('engine-orchestrator') },
+        { provide: ServedPools, useValue: new ServedPools(db, members, CALLS) },
         { provide: ReadinessChecks, useValue: around.readiness },
         { provide: DeadLetterStore, useValue: parts.deadLetters },
         { provide: BusStrategy, useValue: parts.strategy },

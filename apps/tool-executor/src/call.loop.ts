@@ -70,7 +70,7 @@ export class CallLoop {
       result = made;
       const durationMs = Math.round(performance.now() - startedAt);
       const outcome = made.isError ? (made.errorCode ?? 'error') : 'ok';
-      metrics.toolDuration.observe({ outcome }, durationMs / 1000);
+      metrics.toolDuration.observe({ outcome, pool: call.pool }, durationMs / 1000);
       const { laneWaits } = await patiently(() => this.#options.calls.commit({ call, result: made }), held);
       if (laneWaits) this.#worker.wake();
       this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: made.isError ? 'error' : 'ok', ...(made.errorCode !== undefined && { errorCode: made.errorCode }) }, 'tool call');

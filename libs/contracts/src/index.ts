@@ -6,10 +6,10 @@ export { RunOutcome, RunProgressed } from './events/run-progressed.ts';
 export { type ToolCall, ToolCommanded } from './events/tool-commanded.ts';
 export { TOOL_IMAGE_BYTES_MAX, TOOL_RESULT_BYTES_MAX, ToolCompleted, ToolResult } from './events/tool-completed.ts';
 export { UsageRecorded } from './events/usage-recorded.ts';
-export { ALL_SCOPES, ApiKey, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, RateLimits, Scope, UpdateOrg } from './http/admin.ts';
+export { ALL_SCOPES, ApiKey, ChangedOrg, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, RateLimits, Scope, UpdateOrg } from './http/admin.ts';
 export { AgentChat, AsyncChatRequest, type ChatMessage, type ChatPart, RequestAccepted, RequestList, RequestView } from './http/agent-chat.ts';
 export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
-export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from './http/dead-letter.ts';
+export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedriven, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
 export {
   Delivery,
@@ -62,6 +62,7 @@ export {
   InternalTestSubscription,
   InternalUpdateSubscription,
 } from './http/internal-webhook.ts';
+export { InternalPools, InternalQueues, Pool, PoolList, PoolName, ServedCatalogue, servedCatalogue, ServedPool, SHARED_POOL, Waiting } from './http/pool.ts';
 export { aliasesOf, PLATFORM_TOOL_SPECS, PLATFORM_TOOLS, platformParameters, type PlatformToolId, platformToolOf } from './http/platform-tool.ts';
 export {
   AnswerEncoding,
@@ -113,4 +114,4 @@ export {
   WebhookFilters,
 } from './http/webhook.ts';
 export { TokensWait, TokensWaitQuery, UsageQuery, UsageReport, type UsageTotals } from './http/usage.ts';
-export { EVENT_BODY_BYTES_MAX, type Payload, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';
+export { EVENT_BODY_BYTES_MAX, type Payload, poolOfTopic, type Topic, TOPIC_PARTITIONS, topicName, topicOf, TOPICS } from './topics.ts';

@@ -5,6 +5,7 @@ import { RunProgressed } from './events/run-progressed.ts';
 import { ToolCommanded } from './events/tool-commanded.ts';
 import { ToolCompleted } from './events/tool-completed.ts';
 import { UsageRecorded } from './events/usage-recorded.ts';
+import { SHARED_POOL } from './http/pool.ts';
 
 /** Partitions of every topic we create. */
 export const TOPIC_PARTITIONS = 12;
@@ -34,7 +35,13 @@ export type Payload<T extends Topic> = z.infer<(typeof TOPICS)[T]['schema']>;
 
 /** The topic's name on the bus for a pool. */
 export function topicName(topic: Topic, pool: string): string {
-  return TOPICS[topic].perPool && pool !== 'shared' ? `${topic}.${pool}` : topic;
+  return TOPICS[topic].perPool && pool !== SHARED_POOL ? `${topic}.${pool}` : topic;
+}
+
+/** The pool that a name on the bus is of. */
+export function poolOfTopic(name: string): string {
+  const [, , pool = SHARED_POOL] = name.split('.');
+  return pool;
 }
 
 /** The topic that a name on the bus stands for. */

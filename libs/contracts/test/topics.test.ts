@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
+import { poolOfTopic, type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
 
 const folder = new URL('recorded/', import.meta.url);
 const recorded = readdirSync(folder).map((file) => {
@@ -38,6 +38,10 @@ describe('a topic’s name on the bus', () => {
 
   test('has the pool at its end only where pools have topics of their own', () => {
     expect([topicName('run.commanded', 'shared'), topicName('run.commanded', 'acme'), topicName('run.finished', 'acme')]).toEqual(['run.commanded', 'run.commanded.acme', 'run.finished']);
+  });
+
+  test('tells the pool', () => {
+    expect(['acme', 'shared', 'a-1'].map((pool) => poolOfTopic(topicName('tool.commanded', pool)))).toEqual(['acme', 'shared', 'a-1']);
   });
 
   test.each(['', 'run', 'run.unheard', 'constructor', '__proto__', 'runs.commanded'])('that is none stands for nothing: "%s"', (name) => {

@@ -1,5 +1,5 @@
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import { AppError, type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
+import { AppError, poolOfTopic, type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
 import { isInfrastructure } from '@nightshift/postgres';
 import { type Logger, metrics, type ReadinessChecks } from '@nightshift/runtime';
 import { lastValueFrom } from 'rxjs';
@@ -79,6 +79,13 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
       metrics.consumerPaused.set({ service: this.#options.service }, trouble ? 1 : 0);
     }
     this.#trouble = trouble;
+  }
+
+  /** The pool whose processes have to handle a message of that name, where those are not this one's. */
+  elsewhere(name: string): string | undefined {
+    const topic = topicOf(name);
+    const isForeign = topic !== undefined && this.messageHandlers.has(topic) && name !== topicName(topic, this.#options.pool);
+    return isForeign ? poolOfTopic(name) : undefined;
   }
 
   /** Handles one message again, outside the bus: for a dead letter that is redriven. Rejects as the handler does. */

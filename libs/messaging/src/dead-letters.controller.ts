@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
-import { DeadLetterCommand, DeadLetterCount, DeadLetterList, ListDeadLetters } from '@nightshift/contracts';
+import { DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedriven, ListDeadLetters } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { BusStrategy } from './bus.strategy.ts';
 import { DeadLetterStore } from './dead-letter.store.ts';
@@ -25,19 +25,25 @@ export class DeadLettersController {
   }
 
   @Post('redrive')
-  @Returns(200, DeadLetterCount)
-  async redrive(@Body({ schema: DeadLetterCommand }) { filter, dryRun }: DeadLetterCommand): Promise<DeadLetterCount> {
+  @Returns(200, InternalRedriven)
+  async redrive(@Body({ schema: DeadLetterCommand }) { filter, dryRun }: DeadLetterCommand): Promise<InternalRedriven> {
     return dryRun ? { count: await this.store.count(filter), failed: 0 } : this.#redriveAll(filter);
   }
 
-  async #redriveAll(filter: DeadLetterCommand['filter']): Promise<DeadLetterCount> {
+  async #redriveAll(filter: DeadLetterCommand['filter']): Promise<InternalRedriven> {
     const result = { count: 0, failed: 0 };
+    const elsewhere: Record<string, number> = {};
     let after = '';
     for (;;) {
       const letters = await this.store.matching(filter, after);
-      if (letters.length === 0) return result;
+      if (letters.length === 0) return { ...result, ...(Object.keys(elsewhere).length > 0 && { elsewhere }) };
       for (const { id, message } of letters) {
         after = id;
+        const pool = this.strategy.elsewhere(message.topic);
+        if (pool !== undefined) {
+          elsewhere[pool] = (elsewhere[pool] ?? 0) + 1;
+          continue;
+        }
         try {
           await this.strategy.redrive(message);
           await this.store.drop({ ids: [id] });

@@ -5,6 +5,7 @@ import { must } from '@nightshift/std';
 import { type Admin, Kafka, type KafkaConfig, logLevel, type PartitionerArgs, type Producer } from 'kafkajs';
 import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
+import { KafkaTopics } from './kafka.topics.ts';
 import { HEADERS } from './message.ts';
 
 /** How to reach Kafka. `sessionTimeoutMs`: how soon a member that died is noticed. */
@@ -24,8 +25,6 @@ const QUEUED_MAX = 10_000;
 /** Of one batch for one partition; brokers refuse more than 1 MB by default. */
 const PARTITION_BYTES_MAX = 500_000;
 const PROBE_EVERY_MS = 2000;
-const TOPICS_WAIT_MS = 5000;
-const TOPICS_POLL_MS = 50;
 
 /** Kafka through kafkajs; the only file besides its consumer that knows the client. */
 export class KafkaBus implements Bus {
@@ -34,9 +33,7 @@ export class KafkaBus implements Bus {
   readonly #admin: Admin;
   readonly #options: KafkaOptions;
   readonly #consumers: KafkaConsumer[] = [];
-  /** Topics seen to exist, and all that were ever needed: after a loss they are made again together. */
-  readonly #known = new Set<string>();
-  readonly #needed = new Set<string>();
+  readonly #topics: KafkaTopics;
   #connected: Promise<void> | undefined;
   #down = false;
   #troubleAt = 0;
@@ -46,7 +43,7 @@ export class KafkaBus implements Bus {
   #probing = false;
   readonly #prober: NodeJS.Timeout;
   #closing = false;
-  readonly #send: (event: BusEvent) => Promise<void>;
+  readonly #send: (event: BusEvent) => Promise<Error | undefined>;
 
   constructor(options: KafkaOptions) {
     this.#options = options;
@@ -71,19 +68,22 @@ export class KafkaBus implements Bus {
     };
     this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner });
     this.#admin = this.#kafka.admin();
-    this.#send = flusher<BusEvent>((events) => this.#sendBatch(events));
+    this.#topics = new KafkaTopics(this.#kafka, options.log);
+    this.#send = flusher<BusEvent, Error | undefined>((events) => this.#sendBatch(events));
     this.#prober = setInterval(() => void this.#probe(), PROBE_EVERY_MS).unref();
   }
 
   /** While Kafka is away only one try a second goes through: events wait in their outbox, not in memory. */
-  publish(event: BusEvent): Promise<void> {
+  async publish(event: BusEvent): Promise<void> {
     const isPausing = this.#down && Date.now() - this.#troubleAt < TRY_AGAIN_MS;
-    if (isPausing || this.#queued >= QUEUED_MAX) return Promise.reject(new KafkaUnavailable('kafka is not available'));
+    if (isPausing || this.#queued >= QUEUED_MAX) throw new KafkaUnavailable('kafka is not available');
     this.#queued += 1;
-    return this.#send(event).finally(() => (this.#queued -= 1));
+    const refused = await this.#send(event).finally(() => (this.#queued -= 1));
+    if (refused) throw refused;
   }
 
-  async #sendBatch(events: readonly BusEvent[]): Promise<undefined[]> {
+  /** An event whose topic cannot be made is answered with an error, and hurts no other. */
+  async #sendBatch(events: readonly BusEvent[]): Promise<(Error | undefined)[]> {
     this.#nextPartition();
     const byTopic = new Map<string, { key: string; value: string; headers: Record<string, string> }[]>();
     for (const event of events) {
@@ -97,10 +97,11 @@ export class KafkaBus implements Bus {
     }
     try {
       await this.#connect();
-      await this.#createTopics([...byTopic.keys()]);
-      await this.#producer.sendBatch({ acks: ALL_REPLICAS, topicMessages: [...byTopic].map(([topic, messages]) => ({ topic, messages })) });
+      const refused = await this.#topics.ensure([...byTopic.keys()]);
+      const topicMessages = [...byTopic].flatMap(([topic, messages]) => (refused.has(topic) ? [] : [{ topic, messages }]));
+      if (topicMessages.length > 0) await this.#producer.sendBatch({ acks: ALL_REPLICAS, topicMessages });
       this.#down = false;
-      return events.map(() => undefined);
+      return events.map(({ topic, pool }) => (refused.has(topicName(topic, pool)) ? new KafkaUnavailable(`there is no topic ${topicName(topic, pool)}, and it could not be created`) : undefined));
     } catch (err) {
       if (isTooLarge(err)) throw new EventRefused('larger than the brokers take', { cause: err });
       this.#noteTrouble();
@@ -116,7 +117,7 @@ export class KafkaBus implements Bus {
   #noteTrouble(): void {
     this.#down = true;
     this.#troubleAt = Date.now();
-    this.#known.clear();
+    this.#topics.forget();
   }
 
   async #connect(): Promise<void> {
@@ -148,28 +149,6 @@ export class KafkaBus implements Bus {
     }
   }
 
-  /** Topics may be missing: at the first start, or because Kafka's data was lost. */
-  async #createTopics(topics: readonly string[]): Promise<void> {
-    for (const topic of topics) this.#needed.add(topic);
-    if (topics.every((topic) => this.#known.has(topic))) return;
-    // A client of its own, because a client that has ever used a topic fails as long as that topic is missing.
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    try {
-      const needed = [...this.#needed];
-      const missing = await missingTopics(admin, needed);
-      if (missing.length > 0) {
-        this.#options.log.info({ topics: missing }, 'creating topics');
-        await admin.createTopics({ waitForLeaders: false, topics: missing.map((topic) => ({ topic, numPartitions: TOPIC_PARTITIONS, replicationFactor: -1 })) });
-        const until = Date.now() + TOPICS_WAIT_MS;
-        while ((await missingTopics(admin, needed)).length > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, TOPICS_POLL_MS));
-      }
-      for (const topic of needed) this.#known.add(topic);
-    } finally {
-      await admin.disconnect();
-    }
-  }
-
   async #offsets(groupId: string, topics: readonly string[]): Promise<{ topic: string; partition: number; offset: string }[]> {
     const admin = this.#kafka.admin();
     await admin.connect();
@@ -189,7 +168,8 @@ export class KafkaBus implements Bus {
       log: this.#options.log,
       prepare: async () => {
         await this.#connect();
-        await this.#createTopics(subscription.topics);
+        const refused = await this.#topics.ensure(subscription.topics);
+        if (refused.size > 0) throw new KafkaUnavailable(`there is no topic ${[...refused].join(', ')}, and it could not be created`);
       },
       offsets: () => this.#offsets(subscription.group, subscription.topics),
       onTrouble: () => this.#noteTrouble(),
@@ -223,11 +203,6 @@ export class KafkaBus implements Bus {
     await Promise.all(this.#consumers.map((consumer) => consumer.close()));
     await Promise.allSettled([this.#producer.disconnect(), this.#admin.disconnect()]);
   }
-}
-
-async function missingTopics(admin: Admin, topics: readonly string[]): Promise<string[]> {
-  const existing = new Set(await admin.listTopics());
-  return topics.filter((topic) => !existing.has(topic));
 }
 
 /** The brokers' limit is for all that goes to a partition at once: sent one by one, only an event that is too large alone is refused. */

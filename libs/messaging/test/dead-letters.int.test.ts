@@ -17,8 +17,8 @@ afterEach(async () => {
 });
 afterAll(() => closeDatabase());
 
-async function service(take: Take) {
-  const made = await consumingService(store, take);
+async function service(take: Take, pool?: string) {
+  const made = await consumingService(store, take, pool === undefined ? {} : { pool });
   services.push(made);
   const publish = (runId: string, payload: unknown = stop(runId)) => made.bus.publish({ id: `evt_${runId}`, topic: 'run.commanded', pool: 'shared', key: runId, payload, traceparent: '00-trace' });
   return { ...made, publish };
@@ -123,6 +123,17 @@ describe('a dead letter', () => {
     await store.add(letter('evt_1', { topic: 'run.finished' }));
     expect(await controller.redrive({ filter: {}, dryRun: false })).toEqual({ count: 0, failed: 1 });
     expect(await letters()).toMatchObject([{ error: 'no consumer for run.finished' }]);
+  });
+
+  test('of a dedicated pool is redriven by that pool’s processes and by no others, which say whose it is', async () => {
+    const taken: string[] = [];
+    const [shared, acme] = [await service((ids) => void taken.push(...ids.map((id) => `shared ${id}`))), await service((ids) => void taken.push(...ids.map((id) => `acme ${id}`)), 'acme')];
+    await store.add(letter('evt_a', { topic: 'run.commanded.acme', value: stop('a') }));
+    await store.add(letter('evt_b', { topic: 'run.commanded.globex', value: stop('b') }));
+    await store.add(letter('evt_c', { value: stop('c') }));
+    expect(await shared.controller.redrive({ filter: {}, dryRun: false })).toEqual({ count: 1, failed: 0, elsewhere: { acme: 1, globex: 1 } });
+    expect(await acme.controller.redrive({ filter: {}, dryRun: false })).toEqual({ count: 1, failed: 0, elsewhere: { globex: 1 } });
+    expect([taken, (await letters()).map(({ topic }) => topic)]).toEqual([['shared c', 'acme a'], ['run.commanded.globex']]);
   });
 
   test('is redriven and dropped by topic and by id', async () => {

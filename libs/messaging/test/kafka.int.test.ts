@@ -156,6 +156,17 @@ describe('kafka', () => {
     expect(one.bus.health()).toEqual([]);
   }, 60_000);
 
+  test('that does not let us make a topic keeps that topic’s events waiting, and nobody else’s', async () => {
+    const pool = poolOf();
+    const one = await member(pool);
+    const results = await Promise.allSettled([one.bus.publish(event(pool, 'a')), one.bus.publish(event('no name for a topic', 'refused')), one.bus.publish(event(pool, 'b'))]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(isInfrastructure((results[1] as PromiseRejectedResult).reason)).toBe(true);
+    await one.bus.publish(event(pool, 'c'));
+    await waitFor(() => new Set(one.keys()).size === 3);
+    expect(one.bus.health()).toEqual([]);
+  }, 60_000);
+
   test('that cannot be reached is infrastructure, and /ready says that it is missing', async () => {
     const bus = busOf(['127.0.0.1:1']);
     const err: unknown = await bus.publish(event('shared', 'a')).catch((failure: unknown) => failure);

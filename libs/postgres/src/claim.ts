@@ -124,3 +124,21 @@ export function backlogStatement(table: WorkTable): Statement {
      from (select due_at from ${table.name} where pool = $1 and lease_until is null and due_at <= now() limit 10000) due`,
   );
 }
+
+/** For each pool with rows that nobody holds: how many of them are due, up to 10,000, and for how long the oldest has been, in seconds. */
+export function waitingStatement({ name }: WorkTable): Statement {
+  const waiting = 'lease_until is null and due_at is not null';
+  return statement(
+    `${name}.waiting`,
+    `with recursive pools(pool) as (
+       (select pool from ${name} where ${waiting} order by pool limit 1)
+       union all
+       select (select w.pool from ${name} w where ${waiting} and w.pool > p.pool order by w.pool limit 1) from pools p where p.pool is not null
+     )
+     select p.pool, b.* from pools p cross join lateral (
+       select count(*)::int as count, coalesce(extract(epoch from now() - min(due_at)), 0)::float8 as "oldestSeconds"
+       from (select due_at from ${name} where pool = p.pool and ${waiting} and due_at <= now() limit 10000) due
+     ) b
+     where p.pool is not null`,
+  );
+}

@@ -1,4 +1,4 @@
-export { type Claimed, claimedColumns, newestEndings, type WorkTable } from './claim.ts';
+export { type Claimed, claimedColumns, newestEndings, waitingStatement, type WorkTable } from './claim.ts';
 export { connect, type Database, isInfrastructure, type Statement, statement } from './database.ts';
 export { flusher, type WriteMany } from './flush.ts';
 export { migrate } from './migrate.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Database, statement } from '@nightshift/postgres';
+import { type Database, statement, waitingStatement } from '@nightshift/postgres';
 import { waitFor } from '@nightshift/testing';
-import { LEASE_MS, workStage } from './work.ts';
+import { LEASE_MS, TABLE, workStage } from './work.ts';
 
 let on: Awaited<ReturnType<typeof workStage>>;
 
@@ -29,6 +29,18 @@ describe('a worker', () => {
     await waitFor(async () => (await on.rows()).some(({ id, due }) => id === 'due' && due === null));
     expect(one.ids()).toEqual(['due']);
     expect(one.began[0]).toMatchObject({ epoch: 1, attempts: 1, lane: 'a', note: null, queueAgeMs: expect.any(Number) });
+  });
+
+  test('takes only rows of its own pool, be they due, abandoned or announced, and leaves another’s to wait', async () => {
+    await on.put([{ id: 'due', pool: 'acme' }, { id: 'abandoned', pool: 'acme', leaseInMs: -60_000, attempts: 1 }, ...ids('s', 3).map((id) => ({ id }))]);
+    const shared = on.worker({ hold: false });
+    shared.worker.startLoop();
+    await waitFor(() => shared.began.length === 3);
+    await waitFor(async () => (await on.rows()).every(({ id, due }) => !id.startsWith('s') || due === null));
+    const acme = on.worker({ pool: 'acme', hold: false });
+    acme.worker.startLoop();
+    await waitFor(() => acme.began.length === 2);
+    expect([shared.ids().toSorted(), acme.ids().toSorted()]).toEqual([ids('s', 3), ['abandoned', 'due']]);
   });
 
   test('never runs a row that another one runs', async () => {
@@ -240,4 +252,11 @@ test('a worker outlives a database that is away', async () => {
   isAway = false;
   await waitFor(() => one.began.length === 1, { timeoutMs: 3000 });
   expect(await on.db.query(statement('test.one', 'select 1 as one'))).toEqual([{ one: 1 }]);
+});
+
+test('what waits is told by pool, up to 10,000 rows of each, and for how long the oldest has', async () => {
+  await on.put([...ids('s', 10_002).map((id) => ({ id })), { id: 'old', pool: 'acme', dueInMs: -60_000 }, { id: 'new', pool: 'acme' }, { id: 'held', pool: 'acme', leaseInMs: 60_000 }, { id: 'later', pool: 'later', dueInMs: 60_000 }]);
+  const rows = await on.db.query<{ pool: string; count: number; oldestSeconds: number }>(waitingStatement(TABLE));
+  expect(rows.map(({ pool, count }) => [pool, count])).toEqual([['acme', 2], ['later', 0], ['shared', 10_000]]);
+  expect(rows[0]?.oldestSeconds).toBeGreaterThanOrEqual(60);
 });

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { PoolName, SHARED_POOL } from '@nightshift/contracts';
 import { APPS } from '@nightshift/runtime';
 import { z } from 'zod';
+import { List } from './list.ts';
+import { PoolUrls } from './pool-urls.ts';
 
 const Port = z.coerce.number().int().min(0).max(65535);
 const Milliseconds = z.coerce.number().int().nonnegative();
 const Flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-
-/** A comma-separated list. */
-export const List = z.string().transform((text) => text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''));
 
 /** A comma-separated list of CIDRs. */
 export const CidrList = List.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a comma-separated list of CIDRs such as 127.0.0.0/8' })));
@@ -50,7 +50,7 @@ export const ClusterEnvironment = ProcessEnvironment.extend({
   KAFKA_SASL_PASSWORD: z.string().optional(),
   KAFKA_SESSION_TIMEOUT_MS: Milliseconds.default(6000).describe('How soon a member that died is noticed; the brokers set its lower bound.'),
   REDIS_URL: z.string({ error: 'is required: redis://host:6379' }),
-  POOL: z.string().default('shared'),
+  POOL: PoolName.default(SHARED_POOL).describe('The pool whose turns or calls this process does.'),
   SERVICE_TOKEN: z.string({ error: 'is required: this service’s own token' }),
   SERVICE_TOKENS: List.pipe(z.array(z.string().regex(/^[a-z-]+:.{8,}$/, 'must be name:token, with tokens of at least 8 characters'))).optional().describe('name:token of every service that may call this one.'),
   RUNS_URL: List.optional(),
@@ -58,6 +58,8 @@ export const ClusterEnvironment = ProcessEnvironment.extend({
   TOOL_EXECUTOR_URL: List.optional(),
   WEBHOOK_DISPATCHER_URL: List.optional(),
   BILLING_URL: List.optional(),
+  ENGINE_ORCHESTRATOR_POOL_URLS: PoolUrls.optional(),
+  TOOL_EXECUTOR_POOL_URLS: PoolUrls.optional(),
 });
 export type ClusterEnvironment = z.infer<typeof ClusterEnvironment>;
 

@@ -1,7 +1,11 @@
 export { type Announcements, catchUp } from './catch-up.ts';
-export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, List, ProcessEnvironment } from './environment.ts';
+export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, ProcessEnvironment } from './environment.ts';
+export { List } from './list.ts';
+export { PoolMembers, servePool } from './pool-members.ts';
+export { PoolsController } from './pools.controller.ts';
 export { retention } from './retention.ts';
 export { runService } from './run-service.ts';
+export { ServedPools } from './served-pools.ts';
 export { buildService, type Parts, type Service } from './service.ts';
 export { clusterSurroundings, type Surroundings } from './surroundings.ts';
 export { observeWork } from './work-observer.ts';

@@ -3,6 +3,7 @@ import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
 import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing } from '@nightshift/runtime';
 import { type ClusterEnvironment, acceptedTokens } from './environment.ts';
+import type { UrlsOf } from './pool-urls.ts';
 
 /** What a service lives in: Kafka, Redis and its neighbours over HTTP, or one process that holds them all. */
 export interface Surroundings {
@@ -26,6 +27,8 @@ export interface Surroundings {
   readonly neighbours: readonly App[];
   /** A client of another service. */
   readonly client: (app: App) => InternalClient;
+  /** A client of a service's processes that serve a dedicated pool, undefined where their address is not known; absent where one process serves every pool. */
+  readonly poolClient?: (app: App, pool: string) => InternalClient | undefined;
 }
 
 const CONNECTIONS_MAX = 12;
@@ -59,6 +62,23 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     'webhook-dispatcher': environment.WEBHOOK_DISPATCHER_URL,
     billing: environment.BILLING_URL,
   };
+  const clientOf = (target: string, baseUrls: readonly string[]): InternalClient => {
+    const { transport, close } = httpTransport(baseUrls);
+    const { streams, close: closeStreams } = httpStreams(baseUrls);
+    shutdown.add('close', `client of ${target}`, async () => void (await Promise.all([close(), closeStreams()])));
+    return new InternalClient(transport, environment.SERVICE_TOKEN, undefined, streams);
+  };
+  const poolUrls: Partial<Record<App, UrlsOf>> = { 'engine-orchestrator': environment.ENGINE_ORCHESTRATOR_POOL_URLS, 'tool-executor': environment.TOOL_EXECUTOR_POOL_URLS };
+  // Pools come while the process runs, and are few: each client is made once.
+  const poolClients = new Map<string, InternalClient>();
+  const poolClient = (target: App, pool: string): InternalClient | undefined => {
+    const baseUrls = poolUrls[target]?.(pool) ?? [];
+    if (baseUrls.length === 0) return undefined;
+    const name = `${target} of ${pool}`;
+    const client = poolClients.get(name) ?? clientOf(name, baseUrls);
+    poolClients.set(name, client);
+    return client;
+  };
   return {
     log,
     bus,
@@ -75,11 +95,9 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     client: (target) => {
       const baseUrls = urls[target];
       if (!baseUrls || baseUrls.length === 0) throw new Error(`${app} needs ${target.replaceAll('-', '_').toUpperCase()}_URL`);
-      const { transport, close } = httpTransport(baseUrls);
-      const { streams, close: closeStreams } = httpStreams(baseUrls);
-      shutdown.add('close', `client of ${target}`, async () => void (await Promise.all([close(), closeStreams()])));
-      return new InternalClient(transport, environment.SERVICE_TOKEN, undefined, streams);
+      return clientOf(target, baseUrls);
     },
+    poolClient,
   };
 }
 

@@ -1,21 +1,23 @@
+import { SHARED_POOL } from '@nightshift/contracts';
 import type { WorkObserver } from '@nightshift/postgres';
 import { isInfrastructure } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
 
 /** Turns what a worker tells into metrics and log lines. `work`: turn, tool_call or delivery. */
-export function observeWork(work: string, log: Logger): WorkObserver {
+export function observeWork(work: string, log: Logger, pool: string = SHARED_POOL): WorkObserver {
+  const labels = { work, pool };
   return {
     claimed(queueAgeMs, attempts) {
-      metrics.queueAge.observe({ work }, queueAgeMs / 1000);
-      if (attempts > 1) metrics.retries.inc({ work });
+      metrics.queueAge.observe(labels, queueAgeMs / 1000);
+      if (attempts > 1) metrics.retries.inc(labels);
     },
     leaseLost(id) {
-      metrics.leaseLost.inc({ work });
+      metrics.leaseLost.inc(labels);
       log.warn({ work, id, errorCode: 'lease_lost' }, 'lease lost');
     },
     backlog(rows, oldestSeconds) {
-      metrics.backlog.set({ work }, rows);
-      metrics.oldestDue.set({ work }, oldestSeconds);
+      metrics.backlog.set(labels, rows);
+      metrics.oldestDue.set(labels, oldestSeconds);
     },
     trouble(err) {
       log[isInfrastructure(err) ? 'debug' : 'error']({ work, err }, 'work');

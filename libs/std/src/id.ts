@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /** What an id names; the prefix of its text. */
-export type IdPrefix = 'run' | 'call' | 'tool' | 'whs' | 'whd' | 'org' | 'key' | 'evt' | 'dlq';
+export type IdPrefix = 'run' | 'call' | 'tool' | 'whs' | 'whd' | 'org' | 'key' | 'evt' | 'dlq' | 'proc';
 
 const POOL_BYTES = 4096;
 let pool = randomBytes(POOL_BYTES);

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { RunLimits } from './engine.ts';
+import { PoolName, SHARED_POOL } from './pool.ts';
 import { AnswerEncoding } from './run.ts';
 
 const Cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'must be a CIDR such as 10.20.0.0/16' });
-const PoolName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be lower-case letters, digits and -');
 
 /** Requests that are more than reads, and tokens of model turns, in a minute; what is left out has no limit of its own. */
 export const RateLimits = z.object({ rpm: z.number().int().positive().optional(), tpm: z.number().int().positive().optional() });
@@ -11,7 +11,7 @@ export type RateLimits = z.infer<typeof RateLimits>;
 
 /** Body of POST /admin/v1/orgs. */
 export const CreateOrg = z
-  .object({ name: z.string().min(1).max(200), pool: PoolName.default('shared'), limits: RateLimits.default({}), egressAllow: z.array(Cidr).default([]) })
+  .object({ name: z.string().min(1).max(200), pool: PoolName.default(SHARED_POOL), limits: RateLimits.default({}), egressAllow: z.array(Cidr).default([]) })
   .meta({ id: 'CreateOrg' });
 export type CreateOrg = z.infer<typeof CreateOrg>;
 
@@ -26,6 +26,10 @@ export const Org = z
   .object({ id: z.string(), name: z.string(), pool: z.string(), limits: RateLimits, egressAllow: z.array(z.string()), createdAt: z.iso.datetime() })
   .meta({ id: 'Org' });
 export type Org = z.infer<typeof Org>;
+
+/** Reply to a change of an organisation. */
+export const ChangedOrg = Org.extend({ warnings: z.array(z.string()).optional().describe('What the operator should know of the change, such as a pool that nobody serves.') }).meta({ id: 'ChangedOrg' });
+export type ChangedOrg = z.infer<typeof ChangedOrg>;
 
 /** What a key may do. */
 export const Scope = z.enum(['runs:read', 'runs:write', 'usage:read']);

@@ -35,3 +35,7 @@ export type DeadLetterCommand = z.infer<typeof DeadLetterCommand>;
 /** How many dead letters matched, and how many could not be handled again. */
 export const DeadLetterCount = z.object({ count: z.number().int(), failed: z.number().int() }).meta({ id: 'DeadLetterCount' });
 export type DeadLetterCount = z.infer<typeof DeadLetterCount>;
+
+/** What a process has redriven, and how many matching dead letters are for processes of other pools to redrive, by pool. */
+export const InternalRedriven = DeadLetterCount.extend({ elsewhere: z.record(z.string(), z.number().int()).optional() });
+export type InternalRedriven = z.infer<typeof InternalRedriven>;
