@@ -30,7 +30,7 @@ export class AppModule {
     const store = new FrameStore(db);
     const frames = new FrameLoop(store, hints);
     const tools = around.client('tool-executor');
-    const turns = new TurnLoop({ db, sessions, frames, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log), log });
+    const turns = new TurnLoop({ db, sessions, frames, upstreams, tools, hints, pool, slots: environment.TURN_SLOTS, leaseMs: environment.WORK_LEASE_MS, observer: observeWork('turn', log, pool), log });
     const chatUsage = new ChatUsageStore(db, relay, (err) => log.warn({ err }, 'the usage of plain calls is not stored yet'));
     const chats = new Chats(upstreams, chatUsage);
     onStart(() => turns.start());

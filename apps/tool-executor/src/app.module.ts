@@ -34,7 +34,7 @@ export class AppModule {
     const saved = new SavedToolStore(db, sealPrivateKey);
     const servers = createMcpServers(egress);
     const kit = { outbound: new Outbound(egress), platform, servers, sealPrivateKey };
-    const loop = new CallLoop({ db, calls, kit, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log), log });
+    const loop = new CallLoop({ db, calls, kit, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log, pool), log });
     onStart(() => loop.start());
     onStart(() => retention(around, 'tool calls', () => calls.forget(environment.RUN_RETENTION_DAYS, 1000)));
     onStart(() => retention(around, 'idempotency keys of tools', () => saved.forgetKeys(1000)));

@@ -3,10 +3,10 @@ import { isInfrastructure } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
 
 /** Turns what a worker tells into metrics and log lines. `work`: turn, tool_call or delivery. */
-export function observeWork(work: string, log: Logger): WorkObserver {
+export function observeWork(work: string, log: Logger, pool: string = 'shared'): WorkObserver {
   return {
     claimed(queueAgeMs, attempts) {
-      metrics.queueAge.observe({ work }, queueAgeMs / 1000);
+      metrics.queueAge.observe({ work, pool }, queueAgeMs / 1000);
       if (attempts > 1) metrics.retries.inc({ work });
     },
     leaseLost(id) {
@@ -14,8 +14,8 @@ export function observeWork(work: string, log: Logger): WorkObserver {
       log.warn({ work, id, errorCode: 'lease_lost' }, 'lease lost');
     },
     backlog(rows, oldestSeconds) {
-      metrics.backlog.set({ work }, rows);
-      metrics.oldestDue.set({ work }, oldestSeconds);
+      metrics.backlog.set({ work, pool }, rows);
+      metrics.oldestDue.set({ work, pool }, oldestSeconds);
     },
     trouble(err) {
       log[isInfrastructure(err) ? 'debug' : 'error']({ work, err }, 'work');
