@@ -7,6 +7,7 @@ export type Run = RunObject & {
   result?: { answer: unknown; reasoning?: Task[] };
   usage?: { inputTokens: number; outputTokens: number; durationMs: number; toolCalls?: Record<string, number> };
   error?: { code: string; message: string };
+  traceId?: string;
 };
 export type RunPage = { runs: { runId: string; status: string; engine: string; createdAt: string; updatedAt: string }[]; nextCursor: string | null };
 export type ApiError = { error: { code: string; message: string; details?: unknown }; requestId?: string };

@@ -27,6 +27,8 @@ export type ProductState = {
   port: number;
   adminPort: number;
   modelPort: number;
+  /** Where traces are exported to, those that a caller has asked for and those that have failed. */
+  tracePort: number;
   apiKey: string;
   adminToken: string;
 };
@@ -89,6 +91,9 @@ export function launch(state: ProductState): ProductState {
       BROWSER_ORIGINS: browserOrigin,
       WEBHOOK_RETRY_SECONDS: '1,1,2,2,4,4,8,8,16,16',
       WORK_LEASE_MS: String(leaseMs),
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${state.tracePort}`,
+      OTEL_TRACES_SAMPLER: 'parentbased_always_off',
+      OTEL_BSP_SCHEDULE_DELAY: '200',
       REPLICAS: 'gateway=2,engine-orchestrator=2,tool-executor=2',
       ENGINE_ORCHESTRATOR_POOL_URLS: '*=http://127.0.0.1:{pool}',
       TOOL_EXECUTOR_POOL_URLS: `*=http://${executorHost}:{pool}`,
@@ -112,6 +117,7 @@ export async function newState(shape: Shape): Promise<ProductState> {
     port: await quietPort(),
     adminPort: await quietPort(),
     modelPort: await quietPort(),
+    tracePort: await quietPort(),
     apiKey: `sk-e2e-${randomBytes(12).toString('hex')}`,
     adminToken: randomBytes(24).toString('hex'),
   };

@@ -1,24 +1,32 @@
 import { type Statement, statement } from '@nightshift/postgres';
 
-/** Counts turns, each (run, step) once. */
+/** Counts turns, each (run, step) once; returns, by organisation, what was new. */
 export const COUNT_TURNS = statement(
   'billing.count_turns',
-  `insert into billing.usage_events (run_id, step, org_id, api_key_id, engine, input_tokens, output_tokens, cached_input_tokens, tool_calls, cost_micro_usd, recorded_at)
+  `with counted as (
+   insert into billing.usage_events (run_id, step, org_id, api_key_id, engine, input_tokens, output_tokens, cached_input_tokens, tool_calls, cost_micro_usd, recorded_at)
    select "runId", step, "orgId", "apiKeyId", engine, "inputTokens", "outputTokens", "cachedInputTokens", "toolCalls", "costMicroUsd", "recordedAt"
    from json_to_recordset($1::json) as x("runId" text, step int, "orgId" text, "apiKeyId" text, engine text, "inputTokens" bigint, "outputTokens" bigint,
      "cachedInputTokens" bigint, "toolCalls" int, "costMicroUsd" bigint, "recordedAt" timestamptz)
    order by 1, 2
-   on conflict (run_id, step) do nothing`,
+   on conflict (run_id, step) do nothing
+   returning org_id, input_tokens, output_tokens, cost_micro_usd
+   )
+   select org_id as "orgId", sum(input_tokens)::bigint as "inputTokens", sum(output_tokens)::bigint as "outputTokens", sum(cost_micro_usd)::bigint as "costMicroUsd" from counted group by 1`,
 );
 
-/** Counts runs that have ended, each once. */
+/** Counts runs that have ended, each once; returns, by organisation, how many were new. */
 export const COUNT_RUNS = statement(
   'billing.count_runs',
-  `insert into billing.finished_runs (run_id, org_id, api_key_id, engine, completed_at)
-   select "runId", "orgId", "apiKeyId", engine, "completedAt"
-   from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, engine text, "completedAt" timestamptz)
+  `with counted as (
+   insert into billing.finished_runs (run_id, org_id, api_key_id, engine, completed_at, input_tokens, output_tokens)
+   select "runId", "orgId", "apiKeyId", engine, "completedAt", "inputTokens", "outputTokens"
+   from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, engine text, "completedAt" timestamptz, "inputTokens" bigint, "outputTokens" bigint)
    order by 1
-   on conflict (run_id) do nothing`,
+   on conflict (run_id) do nothing
+   returning org_id
+   )
+   select org_id as "orgId", count(*)::int as runs from counted group by 1`,
 );
 
 /** Sums of the organisation $1 from $2 until before $3: a row per key, and one whose `key` is null for all of them. */

@@ -1,10 +1,14 @@
 import type { RunFinished, TokensWait, TokensWaitQuery, UsageQuery, UsageRecorded, UsageReport, UsageTotals } from '@nightshift/contracts';
 import { type Database, flusher } from '@nightshift/postgres';
+import { metrics } from '@nightshift/runtime';
 import { must } from '@nightshift/std';
 import { periodOf } from './period.ts';
 import { COUNT_RUNS, COUNT_TURNS, REPORTS, TOKENS_WAIT } from './usage.sql.ts';
 
+type CountedTurns = Pick<UsageRecorded, 'orgId' | 'inputTokens' | 'outputTokens' | 'costMicroUsd'>;
+
 const ROWS_MAX = 1000;
+const MICRO_USD = 1_000_000;
 // Nobody waits for a bill: what is told within this time is counted by one statement.
 const LINGER_MS = 50;
 
@@ -30,13 +34,13 @@ export class UsageStore {
 
   async #insertTurns(turns: readonly UsageRecorded[]): Promise<undefined[]> {
     const rows = turns.map((turn) => ({ ...turn, toolCalls: Object.values(turn.toolCalls).reduce((sum, calls) => sum + calls, 0) }));
-    await this.#db.query(COUNT_TURNS, [JSON.stringify(rows)]);
+    noteTurns(await this.#db.query<CountedTurns>(COUNT_TURNS, [JSON.stringify(rows)]));
     return turns.map(() => undefined);
   }
 
   async #insertRuns(runs: readonly RunFinished[]): Promise<undefined[]> {
-    const rows = runs.map(({ runId, orgId, apiKeyId, engine, completedAt }) => ({ runId, orgId, apiKeyId, engine, completedAt }));
-    await this.#db.query(COUNT_RUNS, [JSON.stringify(rows)]);
+    const rows = runs.map(({ runId, orgId, apiKeyId, engine, completedAt, usage }) => ({ runId, orgId, apiKeyId, engine, completedAt, inputTokens: usage?.inputTokens, outputTokens: usage?.outputTokens }));
+    for (const { orgId: org, runs: count } of await this.#db.query<{ orgId: string; runs: number }>(COUNT_RUNS, [JSON.stringify(rows)])) metrics.usageRuns.inc({ org }, count);
     return runs.map(() => undefined);
   }
 
@@ -53,5 +57,13 @@ export class UsageStore {
     const { key: _, ...total } = must(rows.find((row) => row.key === null), 'the total of a usage report');
     const groups = rows.flatMap((row) => (row.key === null ? [] : [{ ...row, key: row.key }]));
     return { from: from.toISOString(), to: to.toISOString(), total, groups };
+  }
+}
+
+function noteTurns(counted: readonly CountedTurns[]): void {
+  for (const { orgId: org, inputTokens, outputTokens, costMicroUsd } of counted) {
+    metrics.usageTokens.inc({ org, kind: 'input' }, inputTokens);
+    metrics.usageTokens.inc({ org, kind: 'output' }, outputTokens);
+    metrics.usageCost.inc({ org }, costMicroUsd / MICRO_USD);
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { RunFinished, UsageRecorded } from '@nightshift/contracts';
 import { InternalClient, type InternalTransport } from '@nightshift/http';
@@ -13,7 +13,7 @@ import { testDatabase } from '@nightshift/testing';
 import { buildBilling } from '../src/index.ts';
 
 const migrations = new URL('../prisma/migrations/', import.meta.url);
-const migration = readFileSync(new URL('0001_init/migration.sql', migrations));
+const migration = globSync('*/migration.sql', { cwd: fileURLToPath(migrations) }).sort().map((path) => readFileSync(new URL(path, migrations), 'utf8')).join('');
 const log = createLog({ level: 'silent', format: 'json' });
 const TOKEN = 'token-of-the-gateway';
 

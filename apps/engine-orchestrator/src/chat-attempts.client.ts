@@ -1,9 +1,10 @@
-import { metrics, startSpan, type StartedSpan } from '@nightshift/runtime';
+import { errorTypeOf, metrics, startSpan, type StartedSpan } from '@nightshift/runtime';
 import type { Verdict } from './breaker.ts';
 import type { Target } from './catalogue.ts';
 import type { ChatUpstream } from './chat.client.ts';
 import { whyNobody } from './chat-error.ts';
 import { canceled, ModelError } from './model-error.ts';
+import { modelSpan } from './model.span.ts';
 import type { NoPlace, Place, Waiter } from './upstream.gate.ts';
 import type { Upstreams } from './upstreams.client.ts';
 
@@ -77,7 +78,7 @@ export class ChatAttempts {
   }
 
   async #attempt<Reply>({ upstream, ...target }: Target, place: Place, { traceparent: parent, tokens }: ChatAsking, begin: Begin<Reply>, number: number): Promise<Begun<Reply>> {
-    const span = startSpan('model attempt', { parent, kind: 'client', attributes: { 'nightshift.upstream': upstream, 'nightshift.attempt': number, 'gen_ai.request.model': target.model } });
+    const span = startSpan(...modelSpan({ upstream, settings: this.#upstreams.settings(upstream), model: target.model, number, parent }));
     const over = (used: number | undefined, err?: unknown): void => {
       place.leave(verdictOf(err), used);
       note(span, upstream, err);
@@ -136,9 +137,9 @@ function verdictOf(err: unknown): Verdict {
 function note(span: StartedSpan, upstream: string, err: unknown): void {
   if (!(err instanceof ModelError)) {
     if (err === undefined) metrics.upstreamAttempts.inc({ upstream, outcome: 'answered' });
-    return span.end(err === undefined ? undefined : String(err));
+    return span.end(err === undefined ? undefined : errorTypeOf(err));
   }
   metrics.upstreamAttempts.inc({ upstream, outcome: err.code });
-  span.set({ 'error.type': err.code, ...(err.status !== null && { 'http.response.status_code': err.status }) });
-  span.end(err.message);
+  if (err.status !== null) span.set({ 'http.response.status_code': err.status });
+  span.end(err.code);
 }

@@ -18,6 +18,7 @@ export interface ArrivedResult {
   readonly step: number;
   readonly callId: string;
   readonly result: ToolResult;
+  readonly traceparent?: string | undefined;
   readonly claim: boolean;
 }
 
@@ -94,7 +95,7 @@ export class SessionStore {
 
   /** Stores tool results, as far as the run has room for them; returns the sessions whose last awaited result came. */
   results(results: readonly ArrivedResult[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
-    const rows = results.map(({ runId, step, callId, result, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result: journaled(result) } }));
+    const rows = results.map(({ runId, step, callId, result, traceparent, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result: journaled(result), traceparent } }));
     return this.#db.query(RESULTS, [JSON.stringify(rows), this.#leaseMs, JSON.stringify(NO_ROOM)]);
   }
 

@@ -38,6 +38,8 @@ export interface ResultEntry {
   readonly step: number;
   readonly callId: string;
   readonly result: JournalResult;
+  /** Where its trace was, if that is exported. */
+  readonly traceparent?: string;
 }
 
 /** Writes a result's JSON out once: each later turn reads it again, and a text is read several times as fast as what it stands for. */

@@ -2,6 +2,7 @@ import { Controller, Inject } from '@nestjs/common';
 import { InternalToolResult, type ToolCompleted, type ToolResult } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
+import { isSampled } from '@nightshift/runtime';
 import { mapLimited } from '@nightshift/std';
 import { SessionStore } from './session.store.ts';
 import { TurnLoop } from './turn.loop.ts';
@@ -22,11 +23,11 @@ export class ToolConsumer {
 
   @Consumes('tool.completed')
   async completed(messages: readonly Message<'tool.completed'>[]): Promise<void> {
-    const results = await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload }) => ({ ...payload, result: await this.#resultOf(payload) }));
+    const results = await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload, traceparent }) => ({ ...payload, traceparent: traceparent !== undefined && isSampled(traceparent) ? traceparent : undefined, result: await this.#resultOf(payload) }));
     const runs = [...new Set(results.map((result) => result.runId))];
     await this.turns.begin(runs.length, (granted) => {
       const claimable = new Set(runs.slice(0, granted));
-      return this.sessions.results(results.map(({ runId, step, callId, result }) => ({ runId, step, callId, result, claim: claimable.has(runId) })));
+      return this.sessions.results(results.map(({ runId, step, callId, result, traceparent }) => ({ runId, step, callId, result, traceparent, claim: claimable.has(runId) })));
     });
   }
 

@@ -18,6 +18,7 @@ import { checkDelayMs, contextOf, type JournalEntry, type Session, type TurnEntr
 import { SESSIONS } from './session.sql.ts';
 import type { ClaimedSession, SessionStore } from './session.store.ts';
 import { failure, missingCommands, next, type TurnEnd } from './turn.ts';
+import { turnContext, turnSpan } from './turn.span.ts';
 import type { Place } from './upstream.gate.ts';
 import type { Limited, Upstreams } from './upstreams.client.ts';
 
@@ -116,7 +117,7 @@ export class TurnLoop {
         if (!end) return;
         place = undefined;
         const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
-        const events = turnEvents(session, end, new Date());
+        const events = turnEvents({ ...session, traceparent: turnContext(session, end.entry) }, end, new Date());
         const frames = await feed.settle(end);
         const listings = session.step === 0 ? opening?.find((entry) => entry.kind === 'listings') : undefined;
         const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events, listings, frames }), held);
@@ -167,7 +168,7 @@ export class TurnLoop {
     const startedAt = performance.now();
     const note = (outcome: string, facts: object): void => {
       const durationMs = Math.round(performance.now() - startedAt);
-      metrics.turnDuration.observe({ outcome, pool: session.pool }, durationMs / 1000);
+      metrics.turnDuration.observe({ outcome, pool: session.pool }, durationMs / 1000, session.traceparent);
       this.#options.log.info({ ...idsOf(session), step: session.step, attempt: session.attempts, durationMs, queueAgeMs: Math.round(session.queueAgeMs), status: outcome, ...facts }, 'turn');
     };
     try {
@@ -175,8 +176,7 @@ export class TurnLoop {
       const { tokens: contextTokens, prunedTokens, isTooLarge } = promptFor(upstreams.targets(engine)[0]!);
       if (isTooLarge) return giveUp(session, failure('context_exceeded', `The instructions and tools are about ${contextTokens} tokens, more than the engine takes (${engine.limits.contextTokens}).`));
       const heard = feed.turn(journal);
-      const attributes = { 'nightshift.run_id': session.runId, 'nightshift.step': session.step, 'nightshift.context_tokens': contextTokens, 'nightshift.pruned_tokens': prunedTokens };
-      const reply = await withSpan('model turn', { parent: session.traceparent, kind: 'internal', attributes }, (traceparent) =>
+      const reply = await withSpan('turn', turnSpan(session, journal, { hasWaited: place !== undefined, contextTokens, prunedTokens }), (traceparent) =>
         upstreams.complete(engine, { place, tokens: contextTokens, signal: held.signal, traceparent, heard }, (target) => promptFor(target).request),
       );
       if ('waitMs' in reply) {

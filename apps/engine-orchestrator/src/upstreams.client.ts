@@ -7,6 +7,7 @@ import { type Catalogue, type Target, targetsOf, type UpstreamSettings } from '.
 import { type ChatUpstream, createChatClient } from './chat.client.ts';
 import { ModelError } from './model-error.ts';
 import { createModelClient, type ModelClient } from './model.client.ts';
+import { modelSpan, replyAttributes } from './model.span.ts';
 import type { ModelDelta, ModelReply, ModelRequest } from './model.ts';
 import { createTranslatedChat } from './translated-chat.client.ts';
 import { Gate, type NoPlace, type Place, type Waiter } from './upstream.gate.ts';
@@ -80,6 +81,11 @@ export class Upstreams {
     return must(this.#upstreams.get(name), name);
   }
 
+  /** How an upstream is set up. */
+  settings(name: string): UpstreamSettings | undefined {
+    return this.#catalogue.upstreams[name];
+  }
+
   /** What an engine asks, in order of preference; at least one. */
   targets(engine: Engine): readonly Target[] {
     return must(this.#targets.get(engine.id), engine.id);
@@ -150,18 +156,24 @@ export class Upstreams {
 
   async #attempt({ upstream, model }: Target, place: Place, { traceparent: parent, signal, heard }: Asking, request: ModelRequest, number: number): Promise<ModelReply> {
     const { client } = this.reach(upstream);
-    const attributes = { 'nightshift.upstream': upstream, 'nightshift.attempt': number, 'gen_ai.request.model': model };
+    const startedAt = performance.now();
+    let isSilent = true;
+    const hear = (delta: ModelDelta): void => {
+      if (isSilent) metrics.upstreamFirstToken.observe({ upstream }, (performance.now() - startedAt) / 1000, parent);
+      isSilent = false;
+      heard?.take(delta);
+    };
     let verdict: Verdict = 'unknown';
     let used: number | undefined;
     try {
-      const reply = await withSpan('model attempt', { parent, kind: 'client', attributes }, async (traceparent, span) => {
+      const reply = await withSpan(...modelSpan({ upstream, settings: this.settings(upstream), model, number, parent }), async (traceparent, span) => {
         try {
           if (number > 1) heard?.restart();
-          const answer = await client.complete(request, { signal, traceparent, ...(heard && { onDelta: (delta) => heard.take(delta) }) });
-          span.set({ 'gen_ai.response.model': answer.model, 'gen_ai.usage.input_tokens': answer.usage.inputTokens, 'gen_ai.usage.output_tokens': answer.usage.outputTokens });
+          const answer = await client.complete(request, { signal, traceparent, onDelta: hear });
+          span.set(replyAttributes(answer));
           return answer;
         } catch (err) {
-          if (err instanceof ModelError) span.set({ 'error.type': err.code, ...(err.status !== null && { 'http.response.status_code': err.status }) });
+          if (err instanceof ModelError && err.status !== null) span.set({ 'http.response.status_code': err.status });
           throw err;
         }
       });

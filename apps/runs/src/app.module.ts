@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { HealthController } from '@nightshift/http';
 import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
-import { type Logger, metrics, ReadinessChecks, traceIdOf } from '@nightshift/runtime';
+import { type Logger, metrics, ReadinessChecks, startSpan, traceIdOf } from '@nightshift/runtime';
 import { announceEnds } from '@nightshift/run-stream';
 import { type Parts, retention, type Surroundings } from '@nightshift/service';
 import type { RunsEnvironment } from './config.ts';
@@ -43,10 +43,13 @@ export class AppModule {
   }
 }
 
-/** One line and one observation for each run that ends. */
+/** One line, one span and its observations for each run that ends. The span has none below it: it would be missing until then. */
 function noteEnd(run: Run, log: Logger): void {
   if (!run.completedAt) return;
   const durationMs = run.completedAt.getTime() - run.createdAt.getTime();
-  metrics.runDuration.observe({ status: run.status }, durationMs / 1000);
+  metrics.runDuration.observe({ status: run.status }, durationMs / 1000, run.traceparent);
+  if (run.startedAt) metrics.runStartDelay.observe({ pool: run.pool }, (run.startedAt.getTime() - run.createdAt.getTime()) / 1000, run.traceparent);
+  const attributes = { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': run.engine, 'nightshift.run_id': run.id, 'nightshift.org_id': run.orgId, 'nightshift.status': run.status };
+  startSpan(`invoke_agent ${run.engine}`, { parent: run.traceparent, kind: 'internal', attributes, startedAt: run.createdAt }).end(run.status === 'failed' || run.status === 'timed_out' ? (run.error?.code ?? run.status) : undefined);
   log.info({ runId: run.id, orgId: run.orgId, traceId: traceIdOf(run.traceparent), status: run.status, durationMs, ...(run.error && { errorCode: run.error.code }) }, 'run');
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { buildGateway, listenAdmin } from '@nightshift/gateway';
 import { portOf } from '@nightshift/http';
-import { addMetrics, claimFolder, collectProcessMetrics, createLog, flushLogPeriodically, loadConfig, localSecrets, type LogOptions, Shutdown, shutdownOnSignal, startTracing } from '@nightshift/runtime';
+import { addMetrics, claimFolder, collectProcessMetrics, createLog, flushLogPeriodically, loadConfig, localSecrets, type LogOptions, Shutdown, shutdownOnSignal, startTracing, traceSettings } from '@nightshift/runtime';
 import { buildRuns } from '@nightshift/runs';
 import { must } from '@nightshift/std';
 import { banner } from './banner.ts';
@@ -48,7 +48,7 @@ async function start(worker: Worker): Promise<void> {
   process.once('exit', () => rmSync(join(dataDir, 'standalone.pid'), { force: true }));
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
-  shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
+  shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment)));
   const link = linkWork(worker, shutdown, (reason) => void stopBecause(reason));
   const complete: CompleteEnvironment = {
     ...environment,

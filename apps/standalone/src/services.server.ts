@@ -2,7 +2,7 @@ import { AppError } from '@nightshift/contracts';
 import { InternalClient, type InternalTransport, injectTransport, type StreamTransport } from '@nightshift/http';
 import { type App, APPS, type Logger, type LogOptions, ReadinessChecks, type Shutdown } from '@nightshift/runtime';
 import type { Bus } from '@nightshift/messaging';
-import type { Service, Surroundings } from '@nightshift/service';
+import { keepTracesTogether, type Service, type Surroundings } from '@nightshift/service';
 import { must } from '@nightshift/std';
 import type { StandaloneEnvironment } from './config.ts';
 import { LinkedHints } from './linked.hints.ts';
@@ -49,6 +49,7 @@ const away = (cause: unknown): never => {
 /** Builds the services of this thread; those that only the other one has are reached over its link. */
 export async function compose(builders: Builders, { environment, databaseUrl, serviceTokens }: Facts, { bus, link, log, shutdown }: Thread): Promise<Composed> {
   const hints = new LinkedHints(link);
+  keepTracesTogether(hints);
   const readiness = new ReadinessChecks();
   const services = new Map<App, Service>();
   const inject = (app: App): InternalTransport => injectTransport((request) => must(services.get(app), app).app.inject(request));

@@ -5,7 +5,7 @@ import { parentPort } from 'node:worker_threads';
 import { buildBilling } from '@nightshift/billing';
 import { buildEngineOrchestrator } from '@nightshift/engine-orchestrator';
 import { type BusEvent, LocalBus } from '@nightshift/messaging';
-import { createLog, flushLogPeriodically, type Logger, type Phase, registry, Shutdown, startTracing } from '@nightshift/runtime';
+import { createLog, flushLogPeriodically, type Logger, type Phase, registry, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
 import { buildRuns } from '@nightshift/runs';
 import { must } from '@nightshift/std';
 import { buildToolExecutor } from '@nightshift/tool-executor';
@@ -27,7 +27,7 @@ link.serve<Facts>('build', async (facts) => {
   log = createLog(facts.log);
   flushLogPeriodically(log);
   stepBack(log);
-  shutdown.add('close', 'tracing', await startTracing('nightshift', environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT));
+  shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment)));
   composed = await compose(
     { runs: buildRuns, 'engine-orchestrator': buildEngineOrchestrator, 'tool-executor': buildToolExecutor, 'webhook-dispatcher': buildWebhookDispatcher, billing: buildBilling },
     facts,

@@ -2,7 +2,7 @@ import type { ToolResult } from '@nightshift/contracts';
 import { type Database, type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import { type Hints, workChannel } from '@nightshift/run-stream';
 import { type Logger, metrics, traceIdOf } from '@nightshift/runtime';
-import { brokenOff, refusal } from './call.ts';
+import { brokenOff } from './call.ts';
 import { CALLS } from './call.sql.ts';
 import type { CallStore, ClaimedCall } from './call.store.ts';
 import { type CallKit, makeCall } from './call.tool.ts';
@@ -66,11 +66,11 @@ export class CallLoop {
     const ids = { runId: call.runId, orgId: call.orgId, callId: call.id, traceId: call.traceparent ? traceIdOf(call.traceparent) : undefined };
     let result: ToolResult | undefined;
     try {
-      const made = refusal(call) ?? (await makeCall(this.#options.kit, call, held));
+      const made = await makeCall(this.#options.kit, call, held);
       result = made;
       const durationMs = Math.round(performance.now() - startedAt);
       const outcome = made.isError ? (made.errorCode ?? 'error') : 'ok';
-      metrics.toolDuration.observe({ outcome, pool: call.pool }, durationMs / 1000);
+      metrics.toolDuration.observe({ outcome, pool: call.pool }, durationMs / 1000, call.traceparent ?? undefined);
       const { laneWaits } = await patiently(() => this.#options.calls.commit({ call, result: made }), held);
       if (laneWaits) this.#worker.wake();
       this.#options.log.info({ ...ids, attempt: call.attempts, durationMs, queueAgeMs: Math.round(call.queueAgeMs), status: made.isError ? 'error' : 'ok', ...(made.errorCode !== undefined && { errorCode: made.errorCode }) }, 'tool call');

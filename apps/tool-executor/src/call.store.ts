@@ -1,6 +1,7 @@
 import { AppError, type ToolResult, type OutgoingEvent } from '@nightshift/contracts';
 import { type Claimed, type Database, flusher, newestEndings, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
-import { type Call, completedEvent } from './call.ts';
+import { contextOf } from '@nightshift/runtime';
+import { type Call, callKey, completedEvent } from './call.ts';
 import { CANCEL, COMMIT, DONE, EMIT, FORGET, INSERT } from './call.sql.ts';
 
 /** A call as a claim returns it. */
@@ -47,7 +48,7 @@ export class CallStore {
   async #commitMany(all: readonly Ending[]): Promise<Committed[]> {
     const newest = newestEndings(all, ({ call }) => call);
     const endings = [...newest.values()];
-    const events = endings.map(({ call, result }) => completed({ ...call, result }));
+    const events = endings.map(({ call, result }) => completed({ ...call, result, traceparent: call.traceparent ? contextOf(call.traceparent, callKey(call, call.epoch)) : undefined }));
     const rows = endings.map(({ call, result }) => ({ id: call.id, epoch: call.epoch, result }));
     const written = new Map((await this.#db.query<{ id: string; laneWaits: boolean }>(COMMIT, [JSON.stringify(rows), outboxJson(events)])).map((row) => [row.id, row.laneWaits]));
     this.#relay.hand(events.filter((event) => written.has(event.ref)));

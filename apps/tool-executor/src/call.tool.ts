@@ -1,8 +1,9 @@
 import { type SealedFunctionTool, ToolCredentials, type ToolResult } from '@nightshift/contracts';
 import type { Held } from '@nightshift/postgres';
-import { withSpan } from '@nightshift/runtime';
+import { contextOf, type SpanOptions, withSpan } from '@nightshift/runtime';
 import { assertNever } from '@nightshift/std';
-import { type Call, failed, laneOf, toolName } from './call.ts';
+import { type Call, callKey, failed, laneOf, refusal, toolName } from './call.ts';
+import type { ClaimedCall } from './call.store.ts';
 import { CREDENTIALS_UNREADABLE, openCredentials } from './credentials.ts';
 import { callFunction } from './function.tool.ts';
 import type { McpServers } from './mcp.client.ts';
@@ -18,22 +19,41 @@ export interface CallKit {
   readonly sealPrivateKey: string;
 }
 
-/** Makes a call, whatever kind of tool it is of. Rejects only when the call was aborted; what goes wrong outside is a result. */
-export function makeCall(kit: CallKit, call: Call, held: Held): Promise<ToolResult> {
-  const { tool } = call;
-  const attributes = { 'nightshift.run_id': call.runId, 'nightshift.call_id': call.id, 'gen_ai.tool.name': toolName(tool) };
-  return withSpan('tool call', { parent: call.traceparent, kind: 'client', attributes }, async (traceparent) => {
-    switch (tool.type) {
-      case 'function':
-        return functionCall(kit, call, tool, { traceparent, signal: held.signal });
-      case 'platform':
-        return kit.platform.call({ tool, arguments: call.arguments, orgId: call.orgId, signal: held.signal, allow: call.egressAllow });
-      case 'mcp':
-        return callMcp(kit, { tool, orgId: call.orgId, runId: call.runId, egressAllow: call.egressAllow, arguments: call.arguments, callId: call.id, attempt: call.attempts, traceparent, signal: held.signal });
-      default:
-        return assertNever(tool);
-    }
+/** Makes a call, whatever kind of tool it is of, unless it is not to be made any more. Rejects only when the call was aborted; what goes wrong outside is a result. */
+export function makeCall(kit: CallKit, call: ClaimedCall, held: Held): Promise<ToolResult> {
+  return withSpan(`execute_tool ${toolName(call.tool)}`, spanOf(call), async (traceparent, span) => {
+    const result = refusal(call) ?? (await makeOne(kit, call, { traceparent, signal: held.signal }));
+    if (result.isError) span.end(result.errorCode ?? 'error');
+    return result;
   });
+}
+
+/** As OpenTelemetry's conventions for generative AI call it; of arguments and results nothing. */
+function spanOf({ id, runId, tool, attempts, epoch, traceparent: parent }: ClaimedCall): SpanOptions {
+  const attributes = {
+    'gen_ai.operation.name': 'execute_tool',
+    'gen_ai.tool.name': toolName(tool),
+    'gen_ai.tool.call.id': id,
+    'gen_ai.tool.type': tool.type === 'function' ? 'function' : 'extension',
+    'nightshift.run_id': runId,
+    'nightshift.attempt': attempts,
+  };
+  const before = attempts > 1 && parent !== undefined ? contextOf(parent, callKey({ id }, epoch - 1)) : undefined;
+  return { parent, kind: 'client', attributes, key: callKey({ id }, epoch), links: [before] };
+}
+
+async function makeOne(kit: CallKit, call: Call, { traceparent, signal }: { traceparent: string; signal: AbortSignal }): Promise<ToolResult> {
+  const { tool } = call;
+  switch (tool.type) {
+    case 'function':
+      return functionCall(kit, call, tool, { traceparent, signal });
+    case 'platform':
+      return kit.platform.call({ tool, arguments: call.arguments, orgId: call.orgId, signal, allow: call.egressAllow });
+    case 'mcp':
+      return callMcp(kit, { tool, orgId: call.orgId, runId: call.runId, egressAllow: call.egressAllow, arguments: call.arguments, callId: call.id, attempt: call.attempts, traceparent, signal });
+    default:
+      return assertNever(tool);
+  }
 }
 
 async function functionCall({ outbound, sealPrivateKey }: CallKit, call: Call, tool: SealedFunctionTool, during: { traceparent: string | undefined; signal: AbortSignal }): Promise<ToolResult> {

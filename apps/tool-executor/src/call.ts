@@ -25,6 +25,11 @@ export function laneOf(orgId: string, tool: SealedTool): string {
   return `${orgId} ${host}`.slice(0, LANE_CHARS_MAX);
 }
 
+/** What the span of a call is known by in its trace: each claim makes another. */
+export function callKey({ id }: Pick<Call, 'id'>, epoch: number): string {
+  return `call ${id} ${epoch}`;
+}
+
 /** What a tool is called in traces. */
 export function toolName(tool: SealedTool): string {
   return tool.type === 'function' ? tool.name : tool.type === 'platform' ? tool.id : (tool.target?.name ?? 'mcp');

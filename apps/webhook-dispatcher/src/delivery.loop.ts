@@ -1,7 +1,7 @@
 import type { Egress } from '@nightshift/http';
 import { type Database, type Held, patiently, Worker, type WorkObserver } from '@nightshift/postgres';
 import { type Hints, workChannel } from '@nightshift/run-stream';
-import { type Logger, metrics, traceIdOf, withSpan } from '@nightshift/runtime';
+import { contextOf, type Logger, metrics, type SpanOptions, traceIdOf, withSpan } from '@nightshift/runtime';
 import { DecryptError, type EncryptionKeys } from '@nightshift/std';
 import { judge, LOCKED, ORPHANED, type Verdict, workerLost } from './delivery.ts';
 import { DELIVERIES } from './delivery.sql.ts';
@@ -73,26 +73,25 @@ export class DeliveryLoop {
     if (delivery.subscriptionId !== null && delivery.subscription === null) return this.#end({ delivery, verdict: ORPHANED }, held);
     const open = this.#open(delivery);
     if (!open) return this.#end({ delivery, verdict: LOCKED }, held);
-    if (delivery.attemptCount === 0 && delivery.attempts === 1) metrics.firstAttemptDelay.observe(delivery.queueAgeMs / 1000);
+    if (delivery.attemptCount === 0 && delivery.attempts === 1) metrics.firstAttemptDelay.observe({}, delivery.queueAgeMs / 1000, delivery.traceparent);
     const startedAt = new Date();
     const outcome = await this.#attempt(delivery, open, held);
     if (!outcome) return;
     const verdict = judge(outcome, delivery.attemptCount + 1 - delivery.scheduleFrom, delivery.subscription?.retrySeconds ?? this.#options.retrySeconds);
-    metrics.deliveryDuration.observe({ outcome: outcome.errorCode ?? 'delivered' }, outcome.durationMs / 1000);
+    metrics.deliveryDuration.observe({ outcome: outcome.errorCode ?? 'delivered' }, outcome.durationMs / 1000, delivery.traceparent);
     await this.#end({ delivery, verdict, attempt: { startedAt, outcome } }, held);
   }
 
   /** Undefined when the attempt was given up: the lease is lost, or the process must go. */
   async #attempt(delivery: ClaimedDelivery, { headers, ...secrets }: Opened, held: Held): Promise<AttemptOutcome | undefined> {
-    const { id: deliveryId, runId, body, event, subscription } = delivery;
+    const { id: deliveryId, body, event, subscription } = delivery;
     const { egress, timeoutMs, log } = this.#options;
     const to = { url: subscription?.callbackUrl ?? delivery.url, allow: subscription?.egressAllow ?? delivery.egressAllow };
-    const attributes = { ...(runId !== null && { 'nightshift.run_id': runId }), 'nightshift.delivery_id': deliveryId, 'nightshift.attempt': delivery.attemptCount + 1 };
     try {
-      return await withSpan('webhook attempt', { parent: delivery.traceparent, kind: 'client', attributes }, async (traceparent, span) => {
+      return await withSpan('webhook attempt', spanOf(delivery, to.url), async (traceparent, span) => {
         const outcome = await postDelivery(egress, { ...to, body, deliveryId, event, secrets, headers, traceparent, timeoutMs, signal: held.signal });
         if (outcome.status !== null) span.set({ 'http.response.status_code': outcome.status });
-        if (outcome.errorCode !== null) span.set({ 'error.type': outcome.errorCode });
+        span.end(outcome.errorCode ?? undefined);
         return outcome;
       });
     } catch (err) {
@@ -139,6 +138,14 @@ export class DeliveryLoop {
     metrics.retries.inc({ work: 'delivery' });
     if (delayMs <= TIMER_MS_MAX) setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
   }
+}
+
+/** Linked to the attempt before it. Of the address only the host: the rest of it is often a secret. */
+function spanOf({ id, runId, attemptCount, attempts, epoch, traceparent: parent }: ClaimedDelivery, url: string): SpanOptions {
+  const attributes = { ...(runId !== null && { 'nightshift.run_id': runId }), 'nightshift.delivery_id': id, 'nightshift.attempt': attemptCount + 1, 'http.request.method': 'POST', 'server.address': URL.parse(url)?.hostname ?? '' };
+  const keyOf = (claim: number): string => `delivery ${id} ${claim}`;
+  const before = attemptCount > 0 || attempts > 1 ? contextOf(parent, keyOf(epoch - 1)) : undefined;
+  return { parent, kind: 'client', attributes, key: keyOf(epoch), links: [before] };
 }
 
 function idsOf({ id, runId, orgId, subscriptionId, traceparent }: ClaimedDelivery): Record<string, string | undefined> {

@@ -1,5 +1,5 @@
 import { isInfrastructure } from '@nightshift/postgres';
-import { type Logger, metrics, traceIdOf, traceparentFrom } from '@nightshift/runtime';
+import { type Logger, metrics, newTraceparent, traceIdOf } from '@nightshift/runtime';
 import type { DeliveryLoop } from './delivery.loop.ts';
 import type { EndpointStore } from './endpoint.store.ts';
 import type { Subscribers } from './subscribers.store.ts';
@@ -54,7 +54,7 @@ export class EndpointLoop {
   }
 
   async #announce(): Promise<void> {
-    const traceparent = traceparentFrom(undefined);
+    const traceparent = newTraceparent();
     const disabled = await this.#endpoints.announce(() => traceparent);
     for (const { id, orgId, callbackUrl, disabledReason, told } of disabled) {
       this.#subscribers.changed(orgId);

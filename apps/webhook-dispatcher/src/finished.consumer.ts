@@ -2,7 +2,7 @@ import { Controller, Inject } from '@nestjs/common';
 import { type FinishedBody, InternalFinishedBodies, type RunFinished } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
-import { traceparentFrom } from '@nightshift/runtime';
+import { newTraceparent } from '@nightshift/runtime';
 import { deliveriesOf } from './announcement.ts';
 import { CALLBACK_TARGET } from './delivery.ts';
 import { DeliveryLoop } from './delivery.loop.ts';
@@ -72,7 +72,7 @@ export class FinishedRuns {
   }
 
   async #insert(wanted: readonly Wanted[]): Promise<void> {
-    const deliveries = wanted.flatMap(({ run: { body, traceparent, ...run }, subscribers }) => deliveriesOf({ ...run, traceparent: traceparentFrom(traceparent) }, known(body, run.runId), subscribers));
+    const deliveries = wanted.flatMap(({ run: { body, traceparent, ...run }, subscribers }) => deliveriesOf({ ...run, traceparent: traceparent ?? newTraceparent() }, known(body, run.runId), subscribers));
     const inserted = await Promise.all(deliveries.map((delivery) => this.#deliveries.insert(delivery)));
     const count = inserted.filter(Boolean).length;
     if (count > 0) this.#loop.expect(count);

@@ -5,7 +5,7 @@ import { type DynamicModule, type INestApplication, StandardSchemaSerializerInte
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
-import { type Logger, metrics, metricsText, type StartedSpan, startSpan, traceparentFrom } from '@nightshift/runtime';
+import { type Logger, metrics, metricsText, type StartedSpan, startSpan, traceIdOf, traceparentFrom, validTraceparent } from '@nightshift/runtime';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { ErrorFilter } from './error.filter.ts';
 import { invalidRequest } from './invalid-request.ts';
@@ -87,9 +87,9 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
   instance.addHook('onRequest', (request, reply, done) => {
     const req = request as AppRequest;
     req.notes = {};
-    const span = startSpan(`${req.method} ${req.routeOptions.url ?? 'unknown'}`, { parent: traceparentFrom(headerOf(req.headers.traceparent)), kind: 'server', attributes: { 'service.name': options.name, 'http.request.method': req.method, 'http.route': req.routeOptions.url ?? 'unknown' } });
-    spans.set(req, span);
-    req.traceparent = span.traceparent;
+    const span = spanOf(req, options.name);
+    if (span) spans.set(req, span);
+    req.traceparent = span?.traceparent ?? traceparentFrom(undefined);
     reply.header('x-request-id', req.id);
     // What a client does not wait for never finishes, and is told of all the same.
     reply.raw.once('close', () => {
@@ -112,11 +112,21 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     const durationMs = Math.round(reply.elapsedTime * 10) / 10;
     const span = spans.get(req);
     span?.set({ 'http.response.status_code': reply.statusCode });
-    span?.end(reply.statusCode >= 500 ? (req.notes.errorCode ?? 'error') : undefined);
-    metrics.httpDuration.observe({ service: options.name, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    span?.end(reply.statusCode >= 500 ? (req.notes.errorCode ?? String(reply.statusCode)) : undefined);
+    metrics.httpDuration.observe({ service: options.name, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000, span && req.traceparent);
     const level = route === '/health' || route === '/ready' || route.startsWith('/internal/') ? 'debug' : 'info';
-    log[level]({ requestId: req.id, method: req.method, route, status: reply.statusCode, durationMs, traceId: req.traceparent.slice(3, 35), ...req.notes }, 'request');
+    log[level]({ requestId: req.id, method: req.method, route, status: reply.statusCode, durationMs, traceId: traceIdOf(req.traceparent), ...req.notes }, 'request');
   }
+}
+
+const PROBES = new Set(['/health', '/ready', '/metrics']);
+
+/** Probes, and what services ask each other besides the work of a run, are not worth a trace. */
+function spanOf({ method, routeOptions, headers }: AppRequest, service: string): StartedSpan | undefined {
+  const route = routeOptions.url ?? 'unknown';
+  const parent = validTraceparent(headerOf(headers.traceparent));
+  if (PROBES.has(route) || (parent === undefined && route.startsWith('/internal/'))) return undefined;
+  return startSpan(`${method} ${route}`, { parent, kind: 'server', attributes: { 'nightshift.service': service, 'http.request.method': method, 'http.route': route } });
 }
 
 function isAccepted(tokens: readonly { token: Buffer }[], header: string | undefined): boolean {
@@ -137,7 +147,7 @@ export function portOf(app: INestApplication): number {
 export async function serveMetrics(host: string, port: number): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') return void response.writeHead(404).end();
-    metricsText().then(
+    metricsText(request.headers.accept).then(
       ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
       (err: unknown) => response.writeHead(500).end(String(err)),
     );

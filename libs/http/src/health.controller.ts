@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Headers, Inject, Res } from '@nestjs/common';
 import { metricsText, ReadinessChecks } from '@nightshift/runtime';
 import type { FastifyReply } from 'fastify';
 
@@ -23,8 +23,8 @@ export class HealthController {
 @Controller()
 export class MetricsController {
   @Get('metrics')
-  async metrics(@Res() reply: FastifyReply): Promise<void> {
-    const { contentType, text } = await metricsText();
+  async metrics(@Headers('accept') accept: string | undefined, @Res() reply: FastifyReply): Promise<void> {
+    const { contentType, text } = await metricsText(accept);
     await reply.header('content-type', contentType).send(text);
   }
 }

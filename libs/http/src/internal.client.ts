@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode, ERRORS } from '@nightshift/contracts';
+import { withSpan } from '@nightshift/runtime';
 import { Pool } from 'undici';
 import type { z } from 'zod';
 import type { StreamTransport } from './stream-transport.ts';
@@ -35,7 +36,14 @@ export class InternalClient {
   }
 
   /** Sends one request and parses the answer with `schema`. Every internal route may be repeated safely. */
-  async call<S extends z.ZodType>(request: InternalRequest, schema: S): Promise<z.infer<S>> {
+  call<S extends z.ZodType>(request: InternalRequest, schema: S): Promise<z.infer<S>> {
+    if (request.traceparent === undefined) return this.#call(request, schema);
+    const { method, traceparent: parent } = request;
+    const attributes = { 'http.request.method': method, 'url.path': pathOf(request) };
+    return withSpan(method, { parent, kind: 'client', attributes }, (traceparent) => this.#call({ ...request, traceparent }, schema));
+  }
+
+  async #call<S extends z.ZodType>(request: InternalRequest, schema: S): Promise<z.infer<S>> {
     const route = this.#local()?.get(`${request.method} ${request.path}`);
     if (route) return schema.parse(await route(request.body));
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
@@ -54,6 +62,11 @@ export class InternalClient {
     if (answer.status === 401) throw errorOf(401, undefined);
     return answer;
   }
+}
+
+/** Without its query, which may hold more than ids. */
+function pathOf({ path }: InternalRequest): string {
+  return path.split('?', 1)[0] as string;
 }
 
 const nowhere: StreamTransport = () => Promise.reject(new AppError('service_unavailable'));

@@ -1,12 +1,13 @@
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { AppError, poolOfTopic, type Topic, topicName, topicOf, TOPICS } from '@nightshift/contracts';
 import { isInfrastructure } from '@nightshift/postgres';
-import { type Logger, metrics, type ReadinessChecks } from '@nightshift/runtime';
+import { type Logger, metrics, type ReadinessChecks, traceIdOf } from '@nightshift/runtime';
 import { lastValueFrom } from 'rxjs';
 import type { Bus, Subscribed } from './bus.ts';
 import type { DeadLetterStore } from './dead-letter.store.ts';
+import { processTraced } from './bus-spans.ts';
 import { deliver, type Handle } from './deliver.ts';
-import type { RawMessage } from './message.ts';
+import { HEADERS, type RawMessage } from './message.ts';
 
 /** What a service's consumers need. */
 export interface BusStrategyOptions {
@@ -59,16 +60,21 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     const topic = batch[0]?.topic ?? '';
     const handle = handlers.get(topic) ?? (() => Promise.reject(new Error(`no consumer for ${topic}`)));
     const startedAt = performance.now();
-    await deliver(batch, {
+    const traced = processTraced(batch, service);
+    await deliver(traced.messages, {
       handle,
       isInfrastructure: (err) => isInfrastructure(err) || (err instanceof AppError && err.code === 'service_unavailable'),
       deadLetter: async (letter) => {
         await deadLetters().add(letter);
         metrics.deadLetters.inc({ service, topic });
-        log.error({ topic, eventId: letter.message.id, attempts: letter.attempts, errorCode: 'dead_letter' }, 'message became a dead letter');
+        traced.fail(letter.message);
+        log.error({ topic, eventId: letter.message.id, attempts: letter.attempts, traceId: traceIdIn(letter.message), errorCode: 'dead_letter' }, 'message became a dead letter');
       },
       onPause: (err) => this.#notePause(topic, err),
-    }, signal);
+    }, signal).then(() => traced.end(), (err: unknown) => {
+      traced.end(err);
+      throw err;
+    });
     log.debug({ topic, messages: batch.length, durationMs: Math.round(performance.now() - startedAt) }, 'batch');
   }
 
@@ -124,4 +130,9 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   unwrap<T>(): T {
     return this.#options.bus as T;
   }
+}
+
+function traceIdIn({ headers }: RawMessage): string | undefined {
+  const traceparent = headers[HEADERS.traceparent];
+  return traceparent === undefined ? undefined : traceIdOf(traceparent);
 }

@@ -1,4 +1,5 @@
 export { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
+export { sendTraced } from './bus-spans.ts';
 export { BusStrategy } from './bus.strategy.ts';
 export { Consumes } from './consumes.decorator.ts';
 export { DeadLetterStore } from './dead-letter.store.ts';

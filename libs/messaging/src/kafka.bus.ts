@@ -1,6 +1,6 @@
 import { TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
 import { flusher } from '@nightshift/postgres';
-import type { CheckResult, Logger } from '@nightshift/runtime';
+import { type CheckResult, type Logger, metrics } from '@nightshift/runtime';
 import { must } from '@nightshift/std';
 import { type Admin, Kafka, type KafkaConfig, logLevel, type PartitionerArgs, type Producer } from 'kafkajs';
 import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
@@ -115,6 +115,7 @@ export class KafkaBus implements Bus {
   }
 
   #noteTrouble(): void {
+    if (!this.#down) metrics.connectionLosses.inc({ dependency: 'kafka' });
     this.#down = true;
     this.#troubleAt = Date.now();
     this.#topics.forget();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { CheckResult, Logger } from '@nightshift/runtime';
+import { type CheckResult, type Logger, metrics } from '@nightshift/runtime';
 import { Redis } from 'ioredis';
 import type { Hints } from './hints.ts';
 
@@ -13,6 +13,7 @@ export class RedisHints implements Hints {
   readonly #listeners = new Map<string, Set<(text: string) => void>>();
   readonly #lost: (() => void)[] = [];
   #subscribed = Promise.resolve();
+  #closing = false;
 
   constructor(options: { url: string; log: Logger }) {
     this.#log = options.log;
@@ -24,6 +25,7 @@ export class RedisHints implements Hints {
     }
     this.#subscriber.on('message', (channel: string, text: string) => this.#listeners.get(channel)?.forEach((heard) => heard(text)));
     // Subscriptions come back by themselves; what was sent meanwhile does not.
+    this.#subscriber.on('close', () => this.#closing || metrics.connectionLosses.inc({ dependency: 'redis' }));
     this.#subscriber.on('ready', () => this.#lost.forEach((lost) => lost()));
   }
 
@@ -60,6 +62,7 @@ export class RedisHints implements Hints {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     await Promise.all([this.#publisher, this.#subscriber].map(disconnect));
   }
 

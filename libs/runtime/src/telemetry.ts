@@ -1,74 +1,134 @@
+import { hash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { randomHex } from '@nightshift/std';
-import { type Attributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Tracer } from '@opentelemetry/api';
+import { type Attributes, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
+import { KeptTraces } from './kept-traces.ts';
+import type { Provider } from './trace-provider.ts';
+import type { TraceSettings } from './trace-settings.ts';
+import { partsOf, traceIdOf, traceparentFrom } from './traceparent.ts';
 
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** A new sampled W3C trace context, or the caller's own when it is a valid one. */
-export function traceparentFrom(header: string | undefined): string {
-  if (header !== undefined && TRACEPARENT.test(header)) return header;
-  return `00-${randomHex(16)}-${randomHex(8)}-01`;
+/** Ids of spans: random, or the one that the next span is to have. */
+class SpanIds {
+  next: string | undefined;
+  readonly generateTraceId = (): string => randomHex(16);
+  readonly generateSpanId = (): string => {
+    const id = this.next ?? randomHex(8);
+    this.next = undefined;
+    return id;
+  };
 }
 
-/** The trace's id within a traceparent. */
-export function traceIdOf(traceparent: string): string {
-  return traceparent.slice(3, 35);
+interface Tracing extends Provider {
+  readonly ids: SpanIds;
+  readonly kept: KeptTraces;
 }
 
-let tracer: Tracer | undefined;
+const FLUSH_MS = 2000;
+
+let tracing: Tracing | undefined;
+let tellOthers: (traceId: string) => void = () => undefined;
 
 /**
- * Starts exporting spans over OTLP/HTTP when there is an endpoint; the exporter reads the standard OTEL_* variables itself.
- * Returns how to flush and stop. What exports is loaded only then: it is a third of what a process loads.
+ * Starts exporting spans over OTLP/HTTP where there are settings; exporter and resource read the standard OTEL_* variables
+ * themselves. Returns how to flush and stop. What exports is loaded only then: it is a third of what a process loads.
  */
-export async function startTracing(service: string, endpoint: string | undefined): Promise<() => Promise<void>> {
-  if (endpoint === undefined || tracer) return () => Promise.resolve();
-  const [{ OTLPTraceExporter }, { defaultResource, resourceFromAttributes }, { BasicTracerProvider, BatchSpanProcessor }] = await Promise.all([
-    import('@opentelemetry/exporter-trace-otlp-http'),
-    import('@opentelemetry/resources'),
-    import('@opentelemetry/sdk-trace-base'),
-  ]);
-  const provider = new BasicTracerProvider({
-    resource: defaultResource().merge(resourceFromAttributes({ 'service.name': service, 'service.namespace': 'nightshift' })),
-    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
-  });
-  tracer = provider.getTracer('nightshift');
-  return () => provider.shutdown();
+export async function startTracing(service: string, settings: TraceSettings | undefined): Promise<() => Promise<void>> {
+  if (settings === undefined || tracing) return () => Promise.resolve();
+  const { createProvider } = await import('./trace-provider.ts');
+  const ids = new SpanIds();
+  let kept: KeptTraces | undefined;
+  const provider = createProvider(service, settings, ids, (exporting) => (kept = new KeptTraces(exporting, (traceId) => tellOthers(traceId))));
+  tracing = { ...provider, ids, kept: kept as unknown as KeptTraces };
+  // A collector that is away must not keep the process from ending.
+  return () => Promise.race([provider.shutdown(), delay(FLUSH_MS, undefined, { ref: false })]);
+}
+
+/** Says of traces that were not sampled and have failed that they are kept, so that other processes keep their part too. */
+export function onTraceKept(tell: (traceId: string) => void): void {
+  tellOthers = tell;
+}
+
+/** Another process keeps this trace. */
+export function keepTrace(traceId: string): void {
+  tracing?.kept.keep(traceId);
+}
+
+/** True while spans are exported: only then is it worth gathering what they say. */
+export function isTracing(): boolean {
+  return tracing !== undefined;
+}
+
+/** True if the trace of this context is exported. */
+export function isSampled(traceparent: string): boolean {
+  return tracing !== undefined && ((partsOf(traceparent).traceFlags & TraceFlags.SAMPLED) !== 0 || tracing.kept.has(traceIdOf(traceparent)));
 }
 
 /** What is known of a span when it starts. */
 export interface SpanOptions {
+  /** Without one the span begins a trace. */
   readonly parent: string | undefined;
-  readonly kind: 'server' | 'client' | 'consumer' | 'internal';
+  readonly kind: 'server' | 'client' | 'producer' | 'consumer' | 'internal';
   readonly attributes: Attributes;
+  /** What the span's id follows from, so that others can name it (`contextOf`). Unique in its trace. */
+  readonly key?: string;
+  /** Contexts of spans that this one goes back to, besides its parent. */
+  readonly links?: readonly (string | undefined)[];
+  /** If it began earlier. */
+  readonly startedAt?: Date;
 }
 
-const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, consumer: SpanKind.CONSUMER, internal: SpanKind.INTERNAL };
+const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, producer: SpanKind.PRODUCER, consumer: SpanKind.CONSUMER, internal: SpanKind.INTERNAL };
 
-/** A span that has begun. */
+/** A span that has begun. One that is never ended is never exported. */
 export interface StartedSpan {
   /** The context to hand on. */
   readonly traceparent: string;
   set(attributes: Attributes): void;
-  /** Ends it, as failed with an error text. */
-  end(error?: string): void;
+  /** Ends it, as failed with a code: never with a text, which may quote anything. What has ended stays as it is. */
+  end(errorType?: string): void;
 }
 
 /** Begins a span below `parent`. Without an exporter none is made, and the parent's context is handed on as it is. */
 export function startSpan(name: string, options: SpanOptions): StartedSpan {
-  const parent = options.parent ?? traceparentFrom(undefined);
-  if (!tracer) return { traceparent: parent, set: () => undefined, end: () => undefined };
-  const [, traceId = '', spanId = '', flags = ''] = parent.split('-');
-  const parentContext = trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true });
-  const span = tracer.startSpan(name, { kind: KINDS[options.kind], attributes: options.attributes }, parentContext);
+  const { parent, kind, attributes, key, links = [], startedAt } = options;
+  if (!tracing) return { traceparent: traceparentFrom(parent), set: nothing, end: nothing };
+  const { tracer, ids } = tracing;
+  if (key !== undefined && parent !== undefined) ids.next = spanIdOf(traceIdOf(parent), key);
+  const context = parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...partsOf(parent), isRemote: true });
+  const span = tracer.startSpan(name, { kind: KINDS[kind], attributes, links: links.flatMap(linkTo), ...(startedAt && { startTime: startedAt }) }, context);
   const own = span.spanContext();
   return {
-    traceparent: `00-${own.traceId}-${own.spanId}-01`,
-    set: (attributes) => void span.setAttributes(attributes),
-    end(error) {
-      if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+    traceparent: `00-${own.traceId}-${own.spanId}-0${own.traceFlags & TraceFlags.SAMPLED}`,
+    set: (facts) => void span.setAttributes(facts),
+    end(errorType) {
+      if (!span.isRecording()) return;
+      if (errorType !== undefined) span.setAttribute('error.type', errorType).setStatus({ code: SpanStatusCode.ERROR });
       span.end();
     },
   };
+}
+
+const nothing = (): void => undefined;
+
+function linkTo(traceparent: string | undefined): Link[] {
+  return traceparent === undefined ? [] : [{ context: { ...partsOf(traceparent), isRemote: true } }];
+}
+
+/** The context of the span that has `key` in the trace of `traceparent`; without an exporter, `traceparent` itself. */
+export function contextOf(traceparent: string, key: string): string {
+  if (!tracing) return traceparent;
+  const traceId = traceIdOf(traceparent);
+  return `00-${traceId}-${spanIdOf(traceId, key)}-${traceparent.slice(53)}`;
+}
+
+function spanIdOf(traceId: string, key: string): string {
+  return hash('sha256', `${traceId} ${key}`).slice(0, 16);
+}
+
+/** The context in which a trace begins without a span of its own. */
+export function newTraceparent(): string {
+  const fresh = traceparentFrom(undefined);
+  return tracing && !tracing.isSampledRoot(traceIdOf(fresh)) ? `${fresh.slice(0, 53)}00` : fresh;
 }
 
 /** Runs `work` inside a span below `parent` and gives it the context to hand on. */
@@ -79,7 +139,13 @@ export async function withSpan<T>(name: string, options: SpanOptions, work: (tra
     span.end();
     return result;
   } catch (err) {
-    span.end(err instanceof Error ? err.message : String(err));
+    span.end(errorTypeOf(err));
     throw err;
   }
+}
+
+/** What a span says of an error: its code or its class. */
+export function errorTypeOf(err: unknown): string {
+  const { code, name } = (err ?? {}) as { code?: unknown; name?: unknown };
+  return typeof code === 'string' ? code : typeof name === 'string' ? name : 'error';
 }

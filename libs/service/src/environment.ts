@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { PoolName, SHARED_POOL } from '@nightshift/contracts';
-import { APPS } from '@nightshift/runtime';
+import { APPS, TRACE_SAMPLERS } from '@nightshift/runtime';
 import { z } from 'zod';
 import { List } from './list.ts';
 import { PoolUrls } from './pool-urls.ts';
@@ -34,6 +34,10 @@ export const ProcessEnvironment = z.object({
   LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.string().optional(),
+  OTEL_SDK_DISABLED: Flag.optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).optional(),
+  OTEL_TRACES_SAMPLER: z.enum(TRACE_SAMPLERS).default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1).describe('Of the samplers with a ratio.'),
   SHUTDOWN_GRACE_MS: Milliseconds.default(25_000),
 });
 export type ProcessEnvironment = z.infer<typeof ProcessEnvironment>;

@@ -1,5 +1,6 @@
 export { type Announcements, catchUp } from './catch-up.ts';
 export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, ProcessEnvironment } from './environment.ts';
+export { keepTracesTogether } from './kept-traces.hints.ts';
 export { List } from './list.ts';
 export { PoolMembers, servePool } from './pool-members.ts';
 export { PoolsController } from './pools.controller.ts';

@@ -3,9 +3,10 @@ import type { DynamicModule } from '@nestjs/common';
 import { type OutgoingEvent, topicName } from '@nightshift/contracts';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp, type LocalRoutes, type StreamRoute } from '@nightshift/http';
-import { BusStrategy, DeadLetterStore, EventRefused } from '@nightshift/messaging';
+import { BusStrategy, DeadLetterStore, EventRefused, sendTraced } from '@nightshift/messaging';
 import { connect, type Database, isInfrastructure, migrate, Relay, statement } from '@nightshift/postgres';
 import { type Logger, metrics } from '@nightshift/runtime';
+import { measure } from './measure.loop.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What every module gets injected: its database, and how a commit hands its events on. */
@@ -62,8 +63,8 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   const publishes = options.publishes ?? options.onBus;
   const { log } = around;
   await migrateWhenReachable(options, around, log);
-  const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => log.debug({ err }, 'postgres connection') });
-  const publish = (event: Omit<OutgoingEvent, 'ref'>): Promise<void> => around.bus.publish(event);
+  const db = connect({ url: around.databaseUrl, max: around.connectionsMax, name: `nightshift-${name}`, onError: (err) => noteLost(err, log) });
+  const publish = (event: Omit<OutgoingEvent, 'ref'>): Promise<void> => sendTraced(around.bus, event);
   const deadLetters = new DeadLetterStore(db, schema, name);
   const giveUp = async (event: Omit<OutgoingEvent, 'ref'>, err: unknown): Promise<boolean> => {
     if (!(err instanceof EventRefused)) return false;
@@ -98,8 +99,8 @@ export async function buildService(options: ServiceOptions, around: Surroundings
     streamRoutes: options.streamRoutes?.(app) ?? new Map(),
     consume: async () => void (await app.startAllMicroservices()),
     start: () => {
+      measure({ name, schema, onBus: options.onBus, publishes }, db, around);
       if (publishes) relay.start();
-      if (publishes) measureOutbox(db, schema, name);
       for (const start of starts) start();
     },
   };
@@ -131,14 +132,7 @@ async function databaseCheck(db: Database, log: Logger): Promise<{ state: 'unrea
   }
 }
 
-const MEASURE_EVERY_MS = 5000;
-
-function measureOutbox(db: Database, schema: string, service: string): void {
-  const count = statement(`${schema}.outbox_count`, `select count(*)::int as rows from (select 1 from ${schema}.outbox limit 100000) o`);
-  setInterval(() => {
-    db.query<{ rows: number }>(count).then(
-      ([row]) => metrics.outboxBacklog.set({ service }, row?.rows ?? 0),
-      () => metrics.outboxBacklog.set({ service }, Number.NaN),
-    );
-  }, MEASURE_EVERY_MS).unref();
+function noteLost(err: Error, log: Logger): void {
+  metrics.connectionLosses.inc({ dependency: 'postgres' });
+  log.debug({ err }, 'postgres connection');
 }

@@ -1,8 +1,9 @@
 import { httpStreams, httpTransport, InternalClient } from '@nightshift/http';
 import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
-import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing } from '@nightshift/runtime';
+import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
 import { type ClusterEnvironment, acceptedTokens } from './environment.ts';
+import { keepTracesTogether } from './kept-traces.hints.ts';
 import type { UrlsOf } from './pool-urls.ts';
 
 /** What a service lives in: Kafka, Redis and its neighbours over HTTP, or one process that holds them all. */
@@ -49,7 +50,8 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   });
   const hints = new RedisHints({ url: environment.REDIS_URL, log });
   readiness.add(() => [...bus.health(), ...hints.health()]);
-  const stopTracing = await startTracing(app, environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  const stopTracing = await startTracing(app, traceSettings(environment));
+  keepTracesTogether(hints);
   shutdown.add('refuse', 'readiness', () => readiness.drain());
   shutdown.add('close', 'bus', () => bus.close());
   shutdown.add('close', 'hints', () => hints.close());
