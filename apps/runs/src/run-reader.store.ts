@@ -1,5 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { AppError, type CatchUpQuery, type InternalRunsAsked, type ListRuns, type RunFinished, type RunList, RunRequest, type RunView, type AnswerEncoding, type InternalQueues } from '@nightshift/contracts';
+import { AppError, type CatchUpQuery, type InternalRunsAsked, type ListRuns, type MissedFinish, type RunFinished, type RunList, RunRequest, type RunView, type AnswerEncoding, type InternalQueues } from '@nightshift/contracts';
 import type { Database } from '@nightshift/postgres';
 import { PrismaClient, type Run as Row } from './generated/client.ts';
 import type { Run } from './run.ts';
@@ -77,7 +77,7 @@ export class RunReader {
   }
 
   /** Runs that ended since, oldest first, for consumers that may have missed their announcement. */
-  async finishedSince({ sinceMs, cursor }: CatchUpQuery): Promise<{ events: RunFinished[]; nextCursor: string | null }> {
+  async finishedSince({ sinceMs, cursor }: CatchUpQuery): Promise<{ events: MissedFinish[]; nextCursor: string | null }> {
     const [at, id] = cursor === undefined ? [new Date(Date.now() - sinceMs), ''] : readPosition(cursor);
     const rows = await this.#prisma.run.findMany({
       where: { OR: [{ completedAt: { gt: at } }, { completedAt: at, id: { gt: id } }] },
@@ -86,7 +86,7 @@ export class RunReader {
       omit: { request: true },
     });
     const last = rows.at(-1);
-    return { events: rows.map((row) => finishedEvent(toRun(row))), nextCursor: rows.length === CATCH_UP_ROWS && last?.completedAt ? `${last.completedAt.toISOString()}_${last.id}` : null };
+    return { events: rows.map((row) => ({ ...finishedEvent(toRun(row)), traceparent: row.traceparent })), nextCursor: rows.length === CATCH_UP_ROWS && last?.completedAt ? `${last.completedAt.toISOString()}_${last.id}` : null };
   }
 }
 

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalQueues, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunEngines, InternalRunIds, InternalRunRequest, InternalRunsAsked, ListRuns, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
+import { CatchUpQuery, FinishedPage, InternalCreateRun, InternalDurations, InternalFinishedBodies, InternalFinishedRuns, InternalQueues, InternalReplay, InternalReplayed, InternalRunCreated, InternalRunEngines, InternalRunIds, InternalRunRequest, InternalRunsAsked, ListRuns, type MissedFinish, OrgScope, type RunFinished, RunList, RunView } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { RecentDurations } from './recent-durations.store.ts';
 import { RunReader } from './run-reader.store.ts';
@@ -91,7 +91,7 @@ export class RunsController {
 
   @Get('finished-runs')
   @Returns(200, FinishedPage)
-  finishedSince(@Query({ schema: CatchUpQuery }) query: CatchUpQuery): Promise<{ events: RunFinished[]; nextCursor: string | null }> {
+  finishedSince(@Query({ schema: CatchUpQuery }) query: CatchUpQuery): Promise<{ events: MissedFinish[]; nextCursor: string | null }> {
     return this.reader.finishedSince(query);
   }
 }

@@ -77,7 +77,8 @@ describe('runs that have ended', () => {
     const [old, fresh] = await create(2) as [string, string];
     await end([old, fresh]);
     await on.sql("update runs.runs set completed_at = now() - interval '2 hours' where id = $1", [old]);
-    expect((await on.reader.finishedSince({ sinceMs: 3_600_000 })).events.map(({ runId }) => runId)).toEqual([fresh]);
+    const { events } = await on.reader.finishedSince({ sinceMs: 3_600_000 });
+    expect(events).toEqual([expect.objectContaining({ runId: fresh, traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/) })]);
   });
 
   test('have their whole body for a webhook on request; runs that have not ended are left out', async () => {

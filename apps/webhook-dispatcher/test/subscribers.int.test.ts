@@ -80,9 +80,10 @@ describe('a run that has ended', () => {
     expect(await stage.all('delivered', 1)).toMatchObject([{ runId: after.runId }]);
   });
 
-  test('that nobody heard announced is told once the producer is asked', async () => {
+  test('that nobody heard announced is told once the producer is asked, in the trace of the run', async () => {
     const run = finishedRun(undefined);
-    const runs: Answer = (path, ...rest) => (path.endsWith('/finished-runs') ? { body: { events: [bare(run)], nextCursor: null } } : bodiesOf(run)(path, ...rest));
+    const traceparent = '00-11111111111111111111111111111111-2222222222222222-01';
+    const runs: Answer = (path, ...rest) => (path.endsWith('/finished-runs') ? { body: { events: [{ ...bare(run), traceparent }], nextCursor: null } } : bodiesOf(run)(path, ...rest));
     const first = await stage.start();
     await stage.subscribe(first, '/hook');
     run.completedAt = new Date(Date.now() + 1000).toISOString();
@@ -92,7 +93,7 @@ describe('a run that has ended', () => {
     second.gap();
     await second.publish(finishedRun(stage.hook('/marker'), { orgId: 'org_2' }));
     await stage.all('delivered', 2);
-    expect(stage.arrivals('/hook')).toHaveLength(1);
+    expect(stage.arrivals('/hook').map(({ headers }) => headers['traceparent'])).toEqual([traceparent]);
   });
 });
 

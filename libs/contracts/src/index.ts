@@ -30,6 +30,7 @@ export { ErrorBody } from './http/error.ts';
 export {
   CatchUpQuery,
   FinishedPage,
+  type MissedFinish,
   InternalCall,
   InternalCreateRun,
   InternalDurations,

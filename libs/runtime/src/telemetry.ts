@@ -23,24 +23,24 @@ interface Tracing extends Provider {
   readonly kept: KeptTraces;
 }
 
-const FLUSH_MS = 2000;
+const FLUSH_MS_MAX = 2000;
 
 let tracing: Tracing | undefined;
 let tellOthers: (traceId: string) => void = () => undefined;
 
 /**
  * Starts exporting spans over OTLP/HTTP where there are settings; exporter and resource read the standard OTEL_* variables
- * themselves. Returns how to flush and stop. What exports is loaded only then: it is a third of what a process loads.
+ * themselves. Returns how to flush and stop, which takes `flushMsMax` at most: a collector that is away must not keep a
+ * process from ending. What exports is loaded only then: it is a third of what a process loads.
  */
-export async function startTracing(service: string, settings: TraceSettings | undefined): Promise<() => Promise<void>> {
+export async function startTracing(service: string, settings: TraceSettings | undefined, flushMsMax: number = FLUSH_MS_MAX): Promise<() => Promise<void>> {
   if (settings === undefined || tracing) return () => Promise.resolve();
   const { createProvider } = await import('./trace-provider.ts');
   const ids = new SpanIds();
   let kept: KeptTraces | undefined;
   const provider = createProvider(service, settings, ids, (exporting) => (kept = new KeptTraces(exporting, (traceId) => tellOthers(traceId))));
   tracing = { ...provider, ids, kept: kept as unknown as KeptTraces };
-  // A collector that is away must not keep the process from ending.
-  return () => Promise.race([provider.shutdown(), delay(FLUSH_MS, undefined, { ref: false })]);
+  return () => Promise.race([provider.shutdown(), delay(flushMsMax, undefined, { ref: false })]);
 }
 
 /** Says of traces that were not sampled and have failed that they are kept, so that other processes keep their part too. */

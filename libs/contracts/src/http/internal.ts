@@ -69,7 +69,10 @@ export const InternalToolResult = z.object({ result: ToolResult });
 /** Pages of what a producer has announced lately, for consumers that may have missed it. */
 export const CatchUpQuery = z.object({ sinceMs: z.coerce.number().int().positive(), cursor: z.string().optional() });
 export type CatchUpQuery = z.infer<typeof CatchUpQuery>;
-export const FinishedPage = z.object({ events: z.array(RunFinished), nextCursor: z.string().nullable() });
+/** An announcement with the trace context that its message would have had. */
+export const MissedFinish = RunFinished.extend({ traceparent: z.string().optional() });
+export type MissedFinish = z.infer<typeof MissedFinish>;
+export const FinishedPage = z.object({ events: z.array(MissedFinish), nextCursor: z.string().nullable() });
 export const UsagePage = z.object({ events: z.array(UsageRecorded), nextCursor: z.string().nullable() });
 
 /** Reply of GET /ready. */
