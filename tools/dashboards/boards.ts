@@ -81,8 +81,8 @@ const engine: Dashboard = {
     {
       title: 'Turns',
       panels: [
-        { title: 'Turns', description: 'By outcome.', unit: 'ops', queries: [{ expr: rate('nightshift_turn_duration_seconds_count', 'outcome'), legend: '{{outcome}}' }] },
-        duration('One turn', 'Prompt, model and decision.', 'nightshift_turn_duration_seconds'),
+        { title: 'Turns', description: 'By outcome.', unit: 'ops', queries: [{ expr: rate('nightshift_turn_duration_seconds_count', 'outcome', '{pool=~"$pool"}'), legend: '{{outcome}}' }] },
+        duration('One turn', 'Prompt, model and decision.', 'nightshift_turn_duration_seconds', '{pool=~"$pool"}'),
         duration('Age when claimed', 'How long a due turn has waited for a slot.', 'nightshift_queue_age_seconds', '{work="turn", pool=~"$pool"}'),
         { title: 'Backlog', description: 'Turns that wait for a slot.', unit: 'short', queries: [{ expr: 'max by (pool) (nightshift_backlog{work="turn", pool=~"$pool"})', legend: '{{pool}}' }] },
         { title: 'Again', description: 'Turns that are tried again, and leases that were lost, per second.', unit: 'ops', queries: [{ expr: total('nightshift_retries_total', '{work="turn"}'), legend: 'retries' }, { expr: total('nightshift_lease_lost_total', '{work="turn"}'), legend: 'leases lost' }] },
@@ -108,9 +108,9 @@ const tools: Dashboard = {
     {
       title: 'Calls',
       panels: [
-        { title: 'Calls', description: 'By outcome: ok, or the code that the model was told.', unit: 'ops', queries: [{ expr: rate('nightshift_tool_call_duration_seconds_count', 'outcome'), legend: '{{outcome}}' }] },
-        duration('One call', 'As long as the tool takes.', 'nightshift_tool_call_duration_seconds'),
-        { title: 'Errors', description: 'Calls that were answered with an error, of all.', unit: 'percentunit', queries: [{ expr: share(total('nightshift_tool_call_duration_seconds_count', '{outcome!="ok"}'), total('nightshift_tool_call_duration_seconds_count')), legend: 'errors' }] },
+        { title: 'Calls', description: 'By outcome: ok, or the code that the model was told.', unit: 'ops', queries: [{ expr: rate('nightshift_tool_call_duration_seconds_count', 'outcome', '{pool=~"$pool"}'), legend: '{{outcome}}' }] },
+        duration('One call', 'As long as the tool takes.', 'nightshift_tool_call_duration_seconds', '{pool=~"$pool"}'),
+        { title: 'Errors', description: 'Calls that were answered with an error, of all.', unit: 'percentunit', queries: [{ expr: share(total('nightshift_tool_call_duration_seconds_count', '{outcome!="ok", pool=~"$pool"}'), total('nightshift_tool_call_duration_seconds_count', '{pool=~"$pool"}')), legend: 'errors' }] },
       ],
     },
     {
@@ -190,8 +190,11 @@ const tenant: Dashboard = {
       title: 'Pool',
       panels: [
         { title: 'First turn', description: 'From a run’s creation.', unit: 's', hasExemplars: true, queries: [{ expr: quantile(0.99, 'nightshift_run_start_delay_seconds', 'pool', '{pool=~"$pool"}'), legend: '{{pool}} p99' }] },
-        { title: 'Oldest due row', description: 'By kind of work.', unit: 's', queries: [{ expr: 'max by (work, pool) (nightshift_oldest_due_seconds{pool=~"$pool"})', legend: '{{work}} {{pool}}' }] },
-        { title: 'Backlog', description: 'By kind of work.', unit: 'short', queries: [{ expr: 'max by (work, pool) (nightshift_backlog{pool=~"$pool"})', legend: '{{work}} {{pool}}' }] },
+        { title: 'Waits for the longest', description: 'Of queued runs, due turns and calls; also in a pool without processes.', unit: 's', queries: [{ expr: 'max by (work, pool) (nightshift_pool_oldest_seconds{pool=~"$pool"})', legend: '{{work}} {{pool}}' }] },
+        { title: 'Waits', description: 'Up to 10,000 of each kind.', unit: 'short', queries: [{ expr: 'max by (work, pool) (nightshift_pool_waiting{pool=~"$pool"})', legend: '{{work}} {{pool}}' }] },
+        { title: 'Processes', description: 'That serve the pool. Zero: its work waits.', unit: 'short', queries: [{ expr: 'max by (pool, service) (nightshift_pool_consumers{pool=~"$pool"})', legend: '{{pool}} {{service}}' }] },
+        { title: 'Turns', description: 'By pool.', unit: 'ops', queries: [{ expr: rate('nightshift_turn_duration_seconds_count', 'pool', '{pool=~"$pool"}'), legend: '{{pool}}' }] },
+        { title: 'Tool calls', description: 'By pool.', unit: 'ops', queries: [{ expr: rate('nightshift_tool_call_duration_seconds_count', 'pool', '{pool=~"$pool"}'), legend: '{{pool}}' }] },
       ],
     },
   ],
