@@ -23,7 +23,7 @@ afterAll(async () => {
 
 test('the trace of a turn has a span for each attempt, below the turn, with its upstream and what became of it', async () => {
   process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = collector.endpoint;
-  const stop = await startTracing('engine', { sampler: 'always_on', ratio: 1 }, 60_000);
+  const stop = await startTracing('engine', { sampler: 'always_on', ratio: 1 }, { flushMsMax: 60_000 });
   const [first, second] = fakes as [FakeModel, FakeModel];
   first.fail({ kind: 'status', status: 503, retryAfter: '9' });
   const upstreams = new Upstreams({ engines: [engine], offline: false, upstreams: { first: upstreamOf({ kind: 'openai', baseUrl: first.baseUrl }, 'key', 'KEY'), second: upstreamOf({ kind: 'openai', baseUrl: second.baseUrl }, 'key', 'KEY') } });

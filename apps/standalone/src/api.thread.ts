@@ -48,7 +48,7 @@ async function start(worker: Worker): Promise<void> {
   process.once('exit', () => rmSync(join(dataDir, 'standalone.pid'), { force: true }));
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
-  shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment)));
+  shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment), { log }));
   const link = linkWork(worker, shutdown, (reason) => void stopBecause(reason));
   const complete: CompleteEnvironment = {
     ...environment,

@@ -27,7 +27,7 @@ link.serve<Facts>('build', async (facts) => {
   log = createLog(facts.log);
   flushLogPeriodically(log);
   stepBack(log);
-  shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment)));
+  shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment), { log }));
   composed = await compose(
     { runs: buildRuns, 'engine-orchestrator': buildEngineOrchestrator, 'tool-executor': buildToolExecutor, 'webhook-dispatcher': buildWebhookDispatcher, billing: buildBilling },
     facts,

@@ -35,7 +35,7 @@ test('without an exporter events and messages stay as they are', async () => {
 
 test('a message is sent and handled below its cause, in its own trace; what is handled together is linked to the batch and back', async () => {
   process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = collector.endpoint;
-  const stop = await startTracing('test', { sampler: 'parentbased_always_on', ratio: 1 }, 60_000);
+  const stop = await startTracing('test', { sampler: 'parentbased_always_on', ratio: 1 }, { flushMsMax: 60_000 });
   isAway = true;
   await expect(sendTraced(bus, event('evt_1', first))).rejects.toThrow('away');
   isKnownToBeAway = true;

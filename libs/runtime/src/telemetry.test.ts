@@ -42,7 +42,7 @@ test('hands the parent on as it is while nothing exports', () => {
 test('exports spans below their parents over OTLP/HTTP, failed ones with their code and no text', async () => {
   process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
   process.env['OTEL_RESOURCE_ATTRIBUTES'] = 'deployment.environment.name=test';
-  const stop = await startTracing('engine', { sampler: 'parentbased_always_off', ratio: 1 }, 60_000);
+  const stop = await startTracing('engine', { sampler: 'parentbased_always_off', ratio: 1 }, { flushMsMax: 60_000 });
   const options = { parent, kind: 'client', attributes: { 'nightshift.run_id': 'run_1' }, key: 'turn 1' } as const;
   const inner = await withSpan('turn', options, (traceparent) => Promise.resolve(traceparent));
   expect([inner, isSampled(inner)]).toEqual([contextOf(parent, 'turn 1'), true]);

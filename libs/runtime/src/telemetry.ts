@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { randomHex } from '@nightshift/std';
-import { type Attributes, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
+import { type Attributes, diag, DiagLogLevel, type Link, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
 import { KeptTraces } from './kept-traces.ts';
+import type { Logger } from './log.ts';
 import type { Provider } from './trace-provider.ts';
 import type { TraceSettings } from './trace-settings.ts';
 import { partsOf, traceIdOf, traceparentFrom } from './traceparent.ts';
@@ -24,6 +25,7 @@ interface Tracing extends Provider {
 }
 
 const FLUSH_MS_MAX = 2000;
+const DETAIL_CHARS_MAX = 500;
 
 let tracing: Tracing | undefined;
 let tellOthers: (traceId: string) => void = () => undefined;
@@ -33,14 +35,24 @@ let tellOthers: (traceId: string) => void = () => undefined;
  * themselves. Returns how to flush and stop, which takes `flushMsMax` at most: a collector that is away must not keep a
  * process from ending. What exports is loaded only then: it is a third of what a process loads.
  */
-export async function startTracing(service: string, settings: TraceSettings | undefined, flushMsMax: number = FLUSH_MS_MAX): Promise<() => Promise<void>> {
+export async function startTracing(service: string, settings: TraceSettings | undefined, { log, flushMsMax = FLUSH_MS_MAX }: { log?: Logger; flushMsMax?: number } = {}): Promise<() => Promise<void>> {
   if (settings === undefined || tracing) return () => Promise.resolve();
   const { createProvider } = await import('./trace-provider.ts');
+  if (log) tellTrouble(log);
   const ids = new SpanIds();
-  let kept: KeptTraces | undefined;
-  const provider = createProvider(service, settings, ids, (exporting) => (kept = new KeptTraces(exporting, (traceId) => tellOthers(traceId))));
-  tracing = { ...provider, ids, kept: kept as unknown as KeptTraces };
+  const { processor: kept, ...provider } = createProvider(service, settings, ids, (exporting) => new KeptTraces(exporting, (traceId) => tellOthers(traceId)));
+  tracing = { ...provider, ids, kept };
   return () => Promise.race([provider.shutdown(), delay(flushMsMax, undefined, { ref: false })]);
+}
+
+/** Says once that traces get lost, and after that only to whoever listens closely. */
+function tellTrouble(log: Logger): void {
+  let isTold = false;
+  const say = (text: string): void => {
+    log[isTold ? 'debug' : 'warn']({ detail: text.slice(0, DETAIL_CHARS_MAX) }, 'tracing');
+    isTold = true;
+  };
+  diag.setLogger({ error: say, warn: say, info: nothing, debug: nothing, verbose: nothing }, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 }
 
 /** Says of traces that were not sampled and have failed that they are kept, so that other processes keep their part too. */

@@ -14,8 +14,9 @@ export interface Provider {
 }
 
 /** `through`: what ended spans go through before they are exported; it is given all of them, sampled or not. */
-export function createProvider(service: string, settings: TraceSettings, idGenerator: IdGenerator, through: (exporting: SpanProcessor) => SpanProcessor): Provider {
+export function createProvider<P extends SpanProcessor>(service: string, settings: TraceSettings, idGenerator: IdGenerator, through: (exporting: SpanProcessor) => P): Provider & { readonly processor: P } {
   const sampler = samplerOf(settings);
+  const processor = through(new BatchSpanProcessor(new OTLPTraceExporter()));
   // Of the process only its id: a command line may hold anything.
   const process = detectResources({ detectors: [processDetector] }).attributes['process.pid'];
   const detected = detectResources({ detectors: [hostDetector, serviceInstanceIdDetector, envDetector] });
@@ -24,9 +25,10 @@ export function createProvider(service: string, settings: TraceSettings, idGener
     resource: defaultResource().merge(own).merge(detected),
     sampler: recordingAll(sampler),
     idGenerator,
-    spanProcessors: [through(new BatchSpanProcessor(new OTLPTraceExporter()))],
+    spanProcessors: [processor],
   });
   return {
+    processor,
     tracer: provider.getTracer('nightshift'),
     isSampledRoot: (traceId) => sampler.shouldSample(ROOT_CONTEXT, traceId, '', SpanKind.INTERNAL, {}, []).decision === SamplingDecision.RECORD_AND_SAMPLED,
     shutdown: () => provider.shutdown(),

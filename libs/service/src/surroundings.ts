@@ -50,7 +50,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   });
   const hints = new RedisHints({ url: environment.REDIS_URL, log });
   readiness.add(() => [...bus.health(), ...hints.health()]);
-  const stopTracing = await startTracing(app, traceSettings(environment));
+  const stopTracing = await startTracing(app, traceSettings(environment), { log });
   keepTracesTogether(hints);
   shutdown.add('refuse', 'readiness', () => readiness.drain());
   shutdown.add('close', 'bus', () => bus.close());
