@@ -42,7 +42,7 @@ export async function startTracing(service: string, settings: TraceSettings | un
   const ids = new SpanIds();
   const { processor: kept, ...provider } = createProvider(service, settings, ids, (exporting) => new KeptTraces(exporting, (traceId) => tellOthers(traceId)));
   tracing = { ...provider, ids, kept };
-  return () => Promise.race([provider.shutdown(), delay(flushMsMax, undefined, { ref: false })]);
+  return () => Promise.race([provider.shutdown().catch((err: unknown) => diag.error(String(err))), delay(flushMsMax, undefined, { ref: false })]);
 }
 
 /** Says once that traces get lost, and after that only to whoever listens closely. */
