@@ -49,7 +49,9 @@ export async function startTracing(service: string, settings: TraceSettings | un
 function tellTrouble(log: Logger): void {
   let isTold = false;
   const say = (text: string): void => {
-    log[isTold ? 'debug' : 'warn']({ detail: text.slice(0, DETAIL_CHARS_MAX) }, 'tracing');
+    // Errors come as JSON, with a stack that leads nowhere.
+    const detail = /"message":"([^"]+)"/.exec(text)?.[1] ?? text;
+    log[isTold ? 'debug' : 'warn']({ detail: detail.slice(0, DETAIL_CHARS_MAX) }, 'tracing');
     isTold = true;
   };
   diag.setLogger({ error: say, warn: say, info: nothing, debug: nothing, verbose: nothing }, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });

@@ -3,6 +3,7 @@ import { metrics } from '@nightshift/runtime';
 import type { Surroundings } from './surroundings.ts';
 
 const EVERY_MS = 5000;
+const PING = statement('service.measure_ping', 'select 0 as rows, 0 as oldest');
 
 /** What of a service is measured. */
 export interface Measured {
@@ -31,8 +32,8 @@ export function measure({ name: service, schema, onBus, publishes }: Measured, d
     if (events) metrics.outboxBacklog.set({ service }, events.rows);
     if (events) metrics.outboxOldest.set({ service }, events.oldest);
     if (dead) metrics.deadLettersWaiting.set({ service }, dead.rows);
-    const answered = events ?? dead;
-    if (answered) metrics.dependencyUp.set({ service, dependency: 'postgres' }, Number.isNaN(answered.rows) ? 0 : 1);
+    const { rows } = events ?? dead ?? (await read(PING));
+    metrics.dependencyUp.set({ service, dependency: 'postgres' }, Number.isNaN(rows) ? 0 : 1);
   };
   setInterval(() => void round(), EVERY_MS).unref();
   void round();
