@@ -219,7 +219,7 @@ export class TurnLoop {
     const isEarly = err.kind === 'rate_limited' && (err.retryAfterMs ?? 0) >= RETRY_AFTER_MS_MIN;
     const upstreamFailures = session.upstreamFailures + (isEarly ? 0 : 1);
     if (!err.isRetryable || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(err.code, err.message, { upstreamStatus: err.status, tries: upstreamFailures }));
-    metrics.retries.inc({ work: 'turn' });
+    metrics.retries.inc({ work: 'turn', pool: session.pool });
     const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, Math.max(1, upstreamFailures)));
     await this.#putBack(session, { upstreamFailures, checkCount: session.checkCount, delayMs }, held);
     return undefined;

@@ -34,7 +34,7 @@ export class AppModule {
     const platform = new PlatformTools(egress, documents, new SearchClient(searchProviders(environment), operatorEgress));
     const saved = new SavedToolStore(db, sealPrivateKey);
     const servers = createMcpServers(egress);
-    const kit = { outbound: new Outbound(egress), platform, servers, sealPrivateKey };
+    const kit = { outbound: new Outbound(egress, undefined, pool), platform, servers, sealPrivateKey };
     const loop = new CallLoop({ db, calls, kit, hints, pool, slots, laneMax, leaseMs, observer: observeWork('tool_call', log, pool), log });
     const members = new PoolMembers(db, 'tools');
     onStart(() => loop.start());

@@ -27,10 +27,12 @@ export class Outbound {
   readonly #egress: Egress;
   readonly #circuits = new Circuits();
   readonly #nowMs: () => number;
+  readonly #pool: string;
 
-  constructor(egress: Egress, nowMs: () => number = () => performance.now()) {
+  constructor(egress: Egress, nowMs: () => number = () => performance.now(), pool: string = 'shared') {
     this.#egress = egress;
     this.#nowMs = nowMs;
+    this.#pool = pool;
   }
 
   /** Rejects with EgressError `aborted` if `signal` fires or the egress is closed, with nothing else. */
@@ -45,7 +47,7 @@ export class Outbound {
       const end = { status: tried.reply?.status ?? null, isUnsent: tried.failure?.isUnsent ?? false, retryAfterMs: retryAfterMs([tried.reply?.headers['retry-after'] ?? []].flat()[0], Date.now()) };
       const delayMs = retryDelayMs(end, tries, { retry: call.retry, leftMs: until - performance.now() });
       if (delayMs === null) return sent;
-      metrics.retries.inc({ work: 'tool_call' });
+      metrics.retries.inc({ work: 'tool_call', pool: this.#pool });
       await sleep(delayMs, undefined, call.signal && { signal: call.signal }).catch((cause: unknown) => Promise.reject(new EgressError('aborted', 'the call was canceled', { cause })));
     }
   }

@@ -135,7 +135,7 @@ export class DeliveryLoop {
   }
 
   #retryLater({ delayMs }: Verdict): void {
-    metrics.retries.inc({ work: 'delivery' });
+    metrics.retries.inc({ work: 'delivery', pool: POOL });
     if (delayMs <= TIMER_MS_MAX) setTimeout(() => this.#worker.wake(), delayMs + 5).unref();
   }
 }
