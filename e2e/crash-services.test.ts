@@ -18,6 +18,10 @@ const pairs = [
 ];
 const zombies = ['engine-orchestrator-1', 'tool-executor-1', 'runs-1', ...(isFull ? ['webhook-dispatcher-1', 'billing-1'] : [])];
 
+/** Runs whose three targets each are told while all that a webhook passes through is killed: CRASH_WEBHOOKS=2000 is the full form. */
+const told = Number(process.env['CRASH_WEBHOOKS'] ?? 100);
+const killed = ['webhook-dispatcher-1', 'runs-1', 'kafka', 'postgres'];
+
 jest.setTimeout(300_000);
 
 describe('the services of the cluster under load', () => {
@@ -37,6 +41,23 @@ describe('the services of the cluster under load', () => {
     });
     expect(judge(history)).toEqual([]);
   });
+
+  test(
+    `tell the three targets of each of ${told} runs, under one id, while ${killed.join(', ')} are killed with -9`,
+    async () => {
+      const history = await underLoad(on, async (load) => {
+        do {
+          for (const name of killed) {
+            await restart(on.product, [name]);
+            await load.moreEnded(2 * someMore, 60_000);
+          }
+        } while (load.accepted() < told);
+      });
+      expect(judge(history)).toEqual([]);
+      expect(new Set(history.flatMap((event) => (event.kind === 'arrival' ? [event.deliveryId] : []))).size).toBe(3 * history.filter(({ kind }) => kind === 'accepted').length);
+    },
+    told > 100 ? 1_800_000 : 300_000,
+  );
 
   test.each(pairs)('lose nothing when %j are killed at once', async (names) => {
     const history = await underLoad(on, async (load) => {

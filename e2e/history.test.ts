@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import {
-  checkEffects, checkNoRunUnknown, checkOneTerminalState, checkProgress, checkUsage, checkWebhooks, judge, usageOfRuns,
+  checkDeliveries, checkEffects, checkNoRunUnknown, checkOneTerminalState, checkProgress, checkUsage, checkWebhooks, judge, usageOfRuns,
 } from './history.ts';
-import type { Accepted, Arrival, Effect, History, HistoryEvent, Observed, RunObject } from './history.ts';
+import type { Accepted, Arrival, Deliveries, Effect, History, HistoryEvent, Observed, RunObject } from './history.ts';
 
 const usage = { inputTokens: 10, outputTokens: 4, toolCalls: { lookup: 1 } };
-const accepted: Accepted = { kind: 'accepted', atMs: 0, runId: 'run_1', marker: 'm1', requestKey: 'k1', callbackUrl: 'http://hook/1' };
+const accepted: Accepted = { kind: 'accepted', atMs: 0, runId: 'run_1', marker: 'm1', requestKey: 'k1', targets: ['http://hook/1'] };
 const running: Observed = { kind: 'observed', atMs: 10, runId: 'run_1', httpStatus: 200, run: { runId: 'run_1', status: 'running' } };
 const succeeded: Observed = {
   kind: 'observed', atMs: 90, runId: 'run_1', httpStatus: 200, run: { runId: 'run_1', status: 'succeeded', usage },
@@ -16,6 +16,8 @@ const effect: Effect = {
 const arrival: Arrival = {
   kind: 'arrival', atMs: 95, answered: 200, deliveryId: 'whd_1', runId: 'run_1', target: 'http://hook/1', status: 'succeeded', bodyHash: 'aa',
 };
+const delivery = { id: 'whd_1', runId: 'run_1', status: 'delivered', attemptCount: 1 };
+const shown = (...deliveries: Deliveries['deliveries']): Deliveries => ({ kind: 'deliveries', atMs: 98, deliveries });
 const good: History = [
   accepted,
   running,
@@ -29,6 +31,7 @@ const good: History = [
   { kind: 'turn', atMs: 80, marker: 'm1', phase: 'finished' },
   succeeded,
   arrival,
+  shown(delivery),
   { kind: 'listed', atMs: 99, runIds: ['run_1'] },
   { kind: 'usage', atMs: 99, total: { inputTokens: 10, outputTokens: 4, toolCalls: 1, runs: 1 } },
 ];
@@ -46,7 +49,7 @@ test('the judgement contains every check', () => {
   const fault: HistoryEvent = { kind: 'fault', atMs: 50, what: 'kill -9 of runs', leaseMs: 3000 };
   const checks = new Set(judge([accepted, lost, { ...effect, key: '' }, fault]).map((line) => line.split(':')[0]));
   expect([...checks]).toEqual([
-    'checkOneTerminalState', 'checkNoRunUnknown', 'checkEffects', 'checkWebhooks', 'checkUsage', 'checkProgress',
+    'checkOneTerminalState', 'checkNoRunUnknown', 'checkEffects', 'checkWebhooks', 'checkDeliveries', 'checkUsage', 'checkProgress',
   ]);
 });
 
@@ -154,18 +157,17 @@ describe('tool effects', () => {
 
 describe('webhooks', () => {
   test('no arrival is a fault', () => {
-    expect(checkWebhooks(without(arrival))).toEqual(['run_1: no webhook was ever heard']);
+    expect(checkWebhooks(without(arrival))).toEqual(['run_1: no webhook was ever heard at http://hook/1']);
   });
 
   test('an arrival that was refused is not enough', () => {
     const refused = { ...arrival, answered: 503 };
-    expect(checkWebhooks([...without(arrival), refused])).toEqual(['run_1: no webhook was ever heard']);
+    expect(checkWebhooks([...without(arrival), refused])).toEqual(['run_1: no webhook was ever heard at http://hook/1']);
     expect(checkWebhooks([...without(arrival), refused, arrival])).toEqual([]);
   });
 
   test('no arrival for a run without a callback URL is none', () => {
-    const { callbackUrl: _, ...silent } = accepted;
-    expect(checkWebhooks([silent, succeeded])).toEqual([]);
+    expect(checkWebhooks([{ ...accepted, targets: [] }, succeeded])).toEqual([]);
   });
 
   test('a second delivery id is a fault', () => {
@@ -186,6 +188,28 @@ describe('webhooks', () => {
 
   test('one delivery id for two targets is a fault', () => {
     expect(checkWebhooks([...good, { ...arrival, target: 'http://hook/2' }])).toHaveLength(1);
+  });
+});
+
+describe('deliveries', () => {
+  test('none of a run with a target, and one too many, are faults', () => {
+    expect(checkDeliveries([...good, shown()])).toHaveLength(2);
+    expect(checkDeliveries([...good, shown(delivery, { ...delivery, id: 'whd_2', status: 'dead', attemptCount: 0 })])).toHaveLength(1);
+  });
+
+  test('delivered and never heard, or heard and still pending, are faults', () => {
+    expect(checkDeliveries([accepted, succeeded, shown({ ...delivery, attemptCount: 0 })])).toHaveLength(1);
+    expect(checkDeliveries([accepted, { ...arrival, answered: 503 }, shown(delivery)])).toHaveLength(1);
+    expect(checkDeliveries([...good, shown({ ...delivery, status: 'pending' })])).toHaveLength(1);
+  });
+
+  test('an attempt that never came is a fault; one that nobody recorded is none', () => {
+    expect(checkDeliveries([...good, shown({ ...delivery, attemptCount: 2 })])).toHaveLength(1);
+    expect(checkDeliveries([...good, { ...arrival, answered: 503 }])).toEqual([]);
+  });
+
+  test('that were never read are a fault', () => {
+    expect(checkDeliveries([accepted, arrival])).toEqual(['the deliveries were never read']);
   });
 });
 

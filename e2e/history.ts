@@ -13,7 +13,7 @@ export type RunObject = {
 export type UsageTotal = { inputTokens: number; outputTokens: number; toolCalls: number; runs: number };
 
 /** `marker` names a run before it has an id: it is written into the instructions, and every model request and tool call carries it. */
-export type Accepted = { kind: 'accepted'; atMs: number; runId: string; marker: string; requestKey: string; callbackUrl?: string };
+export type Accepted = { kind: 'accepted'; atMs: number; runId: string; marker: string; requestKey: string; targets: readonly string[] };
 /** One `GET /v1/runs/{id}` or cancel reply; `run` is absent when the reply was no run. */
 export type Observed = { kind: 'observed'; atMs: number; runId: string; httpStatus: number; run?: RunObject };
 /** All run ids that the list knows, read once through every page. */
@@ -44,11 +44,13 @@ export type Arrival = {
   status: string;
   bodyHash: string;
 };
+/** The organisation's deliveries as its API shows them. */
+export type Deliveries = { kind: 'deliveries'; atMs: number; deliveries: { id: string; runId: string; status: string; attemptCount: number }[] };
 export type UsageRead = { kind: 'usage'; atMs: number; total: UsageTotal };
 /** From here on work has to go on: the moment of a kill, or the end of an outage. `leaseMs` is the product's WORK_LEASE_MS. */
 export type Fault = { kind: 'fault'; atMs: number; what: string; leaseMs: number };
 
-export type HistoryEvent = Accepted | Observed | Listed | Turn | Effect | EffectAnswered | Arrival | UsageRead | Fault;
+export type HistoryEvent = Accepted | Observed | Listed | Turn | Effect | EffectAnswered | Arrival | Deliveries | UsageRead | Fault;
 export type History = readonly HistoryEvent[];
 
 const terminal = new Set(['succeeded', 'failed', 'canceled', 'timed_out']);
@@ -146,7 +148,7 @@ export function checkEffects(history: History): string[] {
   return faults;
 }
 
-/** Each finished run with a callback URL has one delivery id there, is heard at least once, with its true status and always the same bytes. */
+/** Each finished run has one delivery id at each of its targets, is heard there at least once, with its true status and always the same bytes. */
 export function checkWebhooks(history: History): string[] {
   const faults: string[] = [];
   const final = finals(history);
@@ -167,9 +169,31 @@ export function checkWebhooks(history: History): string[] {
     if (status !== arrival.status) faults.push(`${runId}: the webhook says ${arrival.status}, the run says ${status}`);
   }
   const heard = new Set(of(history, 'arrival').filter(({ answered }) => answered < 300).map(({ runId, target }) => `${runId} to ${target}`));
-  for (const { runId, callbackUrl } of of(history, 'accepted')) {
-    if (callbackUrl && !heard.has(`${runId} to ${callbackUrl}`)) faults.push(`${runId}: no webhook was ever heard`);
+  for (const { runId, targets } of of(history, 'accepted')) {
+    for (const target of targets) if (!heard.has(`${runId} to ${target}`)) faults.push(`${runId}: no webhook was ever heard at ${target}`);
   }
+  return faults;
+}
+
+/** The API shows one delivery for each run and target, and of each what the receiver knows of it: delivered if it was heard, and no attempt that never came. */
+export function checkDeliveries(history: History): string[] {
+  const read = of(history, 'deliveries').at(-1);
+  if (!read) return ['the deliveries were never read'];
+  const faults: string[] = [];
+  const arrivals = Map.groupBy(of(history, 'arrival'), ({ deliveryId }) => deliveryId);
+  for (const { id, runId, status, attemptCount } of read.deliveries) {
+    const came = arrivals.get(id) ?? [];
+    const isHeard = came.some(({ answered }) => answered >= 200 && answered < 300);
+    if ((status === 'delivered') !== isHeard) faults.push(`${runId}: delivery ${id} is ${status}, and was ${isHeard ? '' : 'not '}heard`);
+    if (attemptCount > came.length) faults.push(`${runId}: delivery ${id} shows ${attemptCount} attempts, and ${came.length} came`);
+  }
+  const shown = Map.groupBy(read.deliveries, ({ runId }) => runId);
+  for (const [runId, { targets }] of new Map(of(history, 'accepted').map((event) => [event.runId, event]))) {
+    const count = shown.get(runId)?.length ?? 0;
+    if (count !== targets.length) faults.push(`${runId}: the API shows ${count} deliveries for ${targets.length} targets`);
+  }
+  const known = new Set(read.deliveries.map(({ id }) => id));
+  for (const id of arrivals.keys()) if (!known.has(id)) faults.push(`delivery ${id}: arrived, and the API does not know it`);
   return faults;
 }
 
@@ -248,6 +272,6 @@ export function checkProgress(history: History): string[] {
 
 /** Every check at once; an empty list means that the history is good. */
 export function judge(history: History): string[] {
-  const checks = [checkOneTerminalState, checkNoRunUnknown, checkEffects, checkWebhooks, checkUsage, checkProgress];
+  const checks = [checkOneTerminalState, checkNoRunUnknown, checkEffects, checkWebhooks, checkDeliveries, checkUsage, checkProgress];
   return checks.flatMap((check) => check(history).map((fault) => `${check.name}: ${fault}`));
 }

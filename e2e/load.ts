@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Api, Reply, RunPage } from './api.client.ts';
-import type { History, HistoryEvent, UsageRead } from './history.ts';
-import { checkUsage, checkWebhooks, finals, isTerminal } from './history.ts';
+import type { Deliveries, History, HistoryEvent, UsageRead } from './history.ts';
+import { checkDeliveries, checkUsage, checkWebhooks, finals, isTerminal } from './history.ts';
 import { leaseMs } from './product.ts';
 import type { Script } from './request.ts';
 import { functionTool, request } from './request.ts';
@@ -84,6 +84,27 @@ function receivedBy(on: StageForTests, load: string): HistoryEvent[] {
   });
 }
 
+/** Has two subscriptions hear of each run, besides its own callback; returns where. */
+async function subscribe(on: StageForTests, api: Api, load: string): Promise<string[]> {
+  const targets = ['first', 'second'].map((name) => `${on.endpoint.url}/hook/${load}/${name}`);
+  for (const callbackUrl of targets) {
+    const { status, text } = await api.call('POST', '/v1/webhooks/subscriptions', { body: { callbackUrl, eventTypes: ['job.succeeded', 'job.failed', 'job.canceled'] } });
+    if (status !== 201) throw new Error(`a subscription was answered with ${status}: ${text}`);
+  }
+  return targets;
+}
+
+/** All deliveries of the organisation, read through every page. */
+async function deliveriesOf(api: Api): Promise<Deliveries> {
+  const deliveries: Deliveries['deliveries'] = [];
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { body }: Reply<Pick<Deliveries, 'deliveries'> & { nextCursor: string | null }> = await api.call('GET', `/v1/webhooks/deliveries?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    deliveries.push(...body.deliveries);
+    cursor = body.nextCursor;
+  }
+  return { kind: 'deliveries', atMs: Date.now(), deliveries };
+}
+
 /** A reply, or nothing when nobody answered, which is what a client sees of a gateway that is killed. */
 async function orUnreachable<T>(reply: Promise<T>): Promise<T | undefined> {
   try {
@@ -99,7 +120,9 @@ async function seeEverything(
   on: StageForTests, load: string, api: Api, history: HistoryEvent[], known: string[], look: (runId: string) => Promise<void>,
 ): Promise<void> {
   await holds(() => checkWebhooks([...history, ...receivedBy(on, load)]).length === 0, { timeoutMs: 45_000, everyMs: 250 });
-  history.push(...receivedBy(on, load));
+  // Heard is not yet written down: an answer's commit may be on its way.
+  await holds(async () => checkDeliveries([...history, ...receivedBy(on, load), await deliveriesOf(api)]).length === 0, { timeoutMs: 15_000, everyMs: 500 });
+  history.push(...receivedBy(on, load), await deliveriesOf(api));
   const runIds: string[] = [];
   for (let cursor: string | null = ''; cursor !== null;) {
     const { body }: Reply<RunPage> = await api.list(`?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
@@ -137,6 +160,7 @@ export async function underLoad(
   const lookAtModel = watchModel(on, history, load);
   on.model.reset();
   on.endpoint.reset();
+  const subscribed = await subscribe(on, api, load);
 
   async function post(index: number): Promise<void> {
     const marker = `m${index}-${load}`;
@@ -145,7 +169,7 @@ export async function underLoad(
       const reply = await orUnreachable(api.post(body, { 'idempotency-key': marker }));
       if (reply?.status === 202) {
         const { runId } = reply.body;
-        history.push({ kind: 'accepted', atMs: Date.now(), runId, marker, requestKey: marker, callbackUrl: target });
+        history.push({ kind: 'accepted', atMs: Date.now(), runId, marker, requestKey: marker, targets: [target, ...subscribed] });
         known.add(runId);
         open.add(runId);
         if (fate === 'canceled') await orUnreachable(api.cancel(runId));

@@ -1,11 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backlog } from './backlog.ts';
 import { type Batch, type Bench, type Benchmark, batch, perform, steadyBatch } from './bench.ts';
+import { callbackDelays } from './callback-delays.ts';
 import { chat } from './chat.ts';
 import { endedRuns } from './ended-runs.ts';
 import { type Figure, figure } from './figures.ts';
 import type { Shape } from './product.ts';
 import { spread } from './stats.ts';
 import { observe, readTokenStreams } from './token-streams.ts';
+import { webhooks } from './webhooks.ts';
 
 /** One that needs no product. */
 export type PureBenchmark = Omit<Benchmark, 'run'> & { run(shape: Shape): Promise<Figure[]> };
@@ -68,19 +71,12 @@ const webhook: Benchmark = {
   name: 'webhook',
   about: 'from the end of a run to the arrival of its webhook, at 50 runs/s',
   async run(bench) {
-    await fetch(`${bench.endpoint.url}/record`, { method: 'DELETE' });
-    const { runs: ended } = await batch(bench, { tools: 0, callbackUrl: `${bench.endpoint.url}/hook/bench` }, 8, { kind: 'rate', perSecond: 50 });
-    const { requests } = (await (await fetch(`${bench.endpoint.url}/record?prefix=/hook/`)).json()) as { requests: { body: string; atMs: number }[] };
-    const arrived = new Map(requests.toReversed().map((request) => [/"runId":"([^"]*)"/.exec(request.body)?.[1], request.atMs]));
-    const delays = ended.flatMap((run) => {
-      const at = arrived.get(run.runId ?? '');
-      return at === undefined ? [] : [Math.max(0, at - run.endedAtMs)];
-    });
+    const { delays, missing } = await callbackDelays(bench, 8);
     const { p50, p99 } = spread(delays);
     return [
       figure(bench.shape, 'webhook p50', p50, 'ms'),
       figure(bench.shape, 'webhook p99', p99, 'ms'),
-      figure(bench.shape, 'webhooks missing', ended.length - delays.length, 'of ' + ended.length),
+      figure(bench.shape, 'webhooks missing', missing, 'of ' + (delays.length + missing)),
     ];
   },
 };
@@ -154,4 +150,4 @@ const start: Benchmark = {
 };
 
 /** In the order they are run: accepting leaves a backlog behind, and a start ends what was warm. */
-export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, chat, streams, accept, start];
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, webhooks, backlog, chat, streams, accept, start];

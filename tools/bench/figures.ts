@@ -15,7 +15,12 @@ const atLeast = (floor: number, aim: number): Bound => ({ floor, aim, atLeast: t
 const rendering = { 'rendering 500 tasks, 8 KB results, median': atMost(5, 4), 'rendering 500 tasks, small results, median': atMost(5, 2) };
 
 /** Alike in both shapes. */
-const streams: Record<string, Bound> = {
+const alike: Record<string, Bound> = {
+  'webhook p50': atMost(20, 10),
+  'webhook p99': atMost(100, 50),
+  'webhook p50 beside 100,000 of a dead endpoint': atMost(20, 10),
+  'memory grows beside 100,000 of a dead endpoint by': atMost(64, 32),
+  'healthy endpoints beside sick ones keep of their rate': atLeast(95, 99),
   'token to client, 1 stream, p50': atMost(8, 4),
   'token to client, 1 stream, p99': atMost(40, 20),
   'token to client, 50 streams, p50': atMost(8, 4),
@@ -35,8 +40,11 @@ const bounds: Record<Shape, Record<string, Bound>> = {
     'overhead, 0 tools, 1 in flight, p50': atMost(12, 4),
     'runs, 0 tools, 64 in flight': atLeast(400, 900),
     'runs, 3 tools, 64 in flight': atLeast(150, 400),
+    'claim beside 100,000 of a dead endpoint, p99 at most': atMost(10, 5),
+    'deliveries sustained': atLeast(1_000, 1_500),
+    'deliveries from a backlog': atLeast(1_800, 3_000),
     'second start': atMost(5_000, 2_000),
-    ...streams,
+    ...alike,
     ...rendering,
   },
   cluster: {
@@ -44,7 +52,7 @@ const bounds: Record<Shape, Record<string, Bound>> = {
     'overhead, 0 tools, 1 in flight, p50': atMost(30, 15),
     'runs, 0 tools, 64 in flight': atLeast(200, 450),
     'runs, 3 tools, 64 in flight': atLeast(80, 200),
-    ...streams,
+    ...alike,
     ...rendering,
   },
 };

@@ -10,7 +10,7 @@ import { startHelper } from './process.ts';
 import { type Shape, startProduct } from './product.ts';
 import { render } from './render.ts';
 
-const limitMs = 5 * 60_000;
+const limitMs = 8 * 60_000;
 const pure = [render];
 const all = [...pure, ...benchmarks];
 const loadBefore = loadavg()[0] ?? 0;

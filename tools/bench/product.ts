@@ -16,6 +16,8 @@ export type Shape = 'standalone' | 'cluster';
 export type Product = {
   readonly target: Target;
   cpu(): CpuTimes;
+  /** Address of the database that it started. */
+  databaseUrl(): string;
   /** Memory of its own processes, in bytes. */
   memory(): number;
   /** Stops it and starts it again with its data; how long the second start took, in milliseconds. */
@@ -94,7 +96,9 @@ export async function startProduct(shape: Shape, upstreamUrl: string, signal: Ab
     await stop();
     throw error;
   }
-  return { target, cpu: () => cpuTimes(mark, dataDir), memory: () => memoryBytes(mark, dataDir), restart, stop };
+  const inDatabase = (file: string): string => readFileSync(join(dataDir, 'postgres', file), 'utf8').trim();
+  const databaseUrl = (): string => `postgres://nightshift:${inDatabase('password')}@127.0.0.1:${inDatabase('port')}/nightshift`;
+  return { target, databaseUrl, cpu: () => cpuTimes(mark, dataDir), memory: () => memoryBytes(mark, dataDir), restart, stop };
 }
 
 async function isReady(url: string): Promise<boolean> {

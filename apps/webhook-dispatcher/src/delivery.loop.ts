@@ -7,7 +7,8 @@ import { judge, LOCKED, ORPHANED, type Verdict, workerLost } from './delivery.ts
 import { DELIVERIES } from './delivery.sql.ts';
 import type { ClaimedDelivery, DeliveryStore, Ending } from './delivery.store.ts';
 import { type AttemptOutcome, postDelivery } from './endpoint.client.ts';
-import { type Opened, opened } from './subscription.ts';
+import { OpenedSecrets } from './opened-secrets.ts';
+import type { Opened } from './subscription.ts';
 
 /** What the loop works with. */
 export interface DeliveryLoopOptions {
@@ -39,11 +40,13 @@ const TIMER_MS_MAX = 60_000;
 export class DeliveryLoop {
   readonly #options: DeliveryLoopOptions;
   readonly #worker: Worker<ClaimedDelivery>;
+  readonly #secrets: OpenedSecrets;
   readonly #channel = workChannel('delivery', POOL);
 
   constructor(options: DeliveryLoopOptions) {
     this.#options = options;
     const { db, slots, laneMax, leaseMs, observer } = options;
+    this.#secrets = new OpenedSecrets(options.keys);
     this.#worker = new Worker<ClaimedDelivery>({ db, table: DELIVERIES, pool: POOL, slots, laneMax, leaseMs, observer, run: (delivery, held) => this.#run(delivery, held) });
   }
 
@@ -105,7 +108,7 @@ export class DeliveryLoop {
   #open({ subscription, orgId, subscriptionId }: ClaimedDelivery): Opened | undefined {
     if (!subscription || subscriptionId === null) return UNSIGNED;
     try {
-      return opened({ ...subscription, orgId, id: subscriptionId }, this.#options.keys);
+      return this.#secrets.of({ ...subscription, orgId, id: subscriptionId });
     } catch (err) {
       if (!(err instanceof DecryptError)) throw err;
       this.#options.log.error({ orgId, subscriptionId, errorCode: LOCKED.errorCode, err }, 'subscription');

@@ -1,5 +1,5 @@
 import { statement, type WorkTable } from '@nightshift/postgres';
-import { LANE_LIMIT, REMEMBER_LANES, TAKE_RATE } from './endpoint.sql.ts';
+import { LANE_LIMIT, LANE_TROUBLE, REMEMBER_LANES, TAKE_RATE } from './endpoint.sql.ts';
 
 /** Deliveries as a table of work: a due delivery has an attempt to make. */
 export const DELIVERIES: WorkTable = {
@@ -10,6 +10,8 @@ export const DELIVERIES: WorkTable = {
     (select json_build_object('id', s.id, 'callbackUrl', s.callback_url, 'egressAllow', s.egress_allow, 'secret', s.secret, 'headers', s.headers, 'retrySeconds', s.retry_seconds, 'ordered', s.ordered,
        'previousSecret', case when s.previous_until > now() then s.previous_secret end) from webhooks.subscriptions s where s.id = t.subscription_id) as subscription`,
   laneLimit: LANE_LIMIT,
+  laneTrouble: LANE_TROUBLE,
+  ownersShare: true,
   onClaim: TAKE_RATE,
 };
 
@@ -58,7 +60,7 @@ export const COMMIT = statement(
        due_at = case when i.status <> 'pending' then null when i."keepsPlace" then d.due_at else now() + i."delayMs" * interval '1 ms' end, lease_until = null, attempts = 0
      from input i join locked l on l.id = i.id
      where d.id = i.id and d.epoch = i.epoch
-     returning d.id, d.attempt_count, d.pool, d.lane, d.subscription_id
+     returning d.id, d.attempt_count, d.lane, d.subscription_id
    ), recorded as (
      insert into webhooks.attempts (delivery_id, number, started_at, duration_ms, status, error_code, request_headers, response_headers, response_body)
      select w.id, w.attempt_count, i."startedAt", i."durationMs", i."responseStatus", i."errorCode", i."requestHeaders", i."responseHeaders", i."responseBody"
@@ -67,16 +69,19 @@ export const COMMIT = statement(
      update webhooks.subscriptions s set enabled = false, disabled_reason = 'gone', disabled_at = now(), updated_at = now(), notice_due = true
      from written w join input i on i.id = w.id where i.gone and s.id = w.subscription_id and s.enabled
    ), ${REMEMBER_LANES}
-   select w.id, exists (
-     select 1 from webhooks.deliveries o where o.pool = w.pool and o.lane = w.lane and o.lease_until is null and o.due_at <= now()
-   ) as "laneWaits" from written w`,
+   select w.id, l.waits as "laneWaits" from written w join (
+     select lane, exists (select from webhooks.deliveries o where o.pool = 'shared' and o.lane = lanes.lane and o.lease_until is null and o.due_at <= now()) as waits from lanes
+   ) l on l.lane = w.lane`,
 );
 
 /** Deletes up to $2 deliveries that ended and were made more than $1 days ago, with their attempts; never one that a catch-up could make anew. */
 export const FORGET = statement(
   'webhooks.forget',
-  `delete from webhooks.deliveries where id in (
+  `with old as materialized (
      select id from webhooks.deliveries
-     where status <> 'pending' and created_at < now() - greatest($1 * interval '1 day', interval '2 hours') order by created_at limit $2
-   ) returning id`,
+     where status <> 'pending' and created_at < now() - greatest($1 * interval '1 day', interval '2 hours') order by created_at limit $2 for update skip locked
+   ), attempts as (
+     delete from webhooks.attempts a using old o where a.delivery_id = o.id
+   )
+   delete from webhooks.deliveries d using old o where d.id = o.id returning d.id`,
 );

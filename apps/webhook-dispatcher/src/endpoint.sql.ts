@@ -8,7 +8,6 @@ const PAUSE_PART = 0.1;
 /** Attempts that find out whether a pause was long enough: several, since one delivery may fail where others do not. */
 const PROBES = 5;
 
-const HELD = `(select count(*) from webhooks.deliveries h where h.pool = 'shared' and h.lane = l.lane and h.lease_until is not null)`;
 // Seconds that a full bucket holds: workers look once a second.
 const BURST = 'ceil(s.rate_per_minute / 60.0)';
 const TOKENS = `greatest(0, floor(${BURST} - greatest(0, extract(epoch from e.rate_at - now())) * s.rate_per_minute / 60.0))`;
@@ -24,7 +23,11 @@ export const LANE_LIMIT = `(select least(
       when coalesce(s.ordered, false) then 1
       when coalesce(e.failures, 0) >= ${FAILURES_MAX} then least(${PROBES}, $5::int, coalesce(s.concurrency, $5::int))
       else greatest(1, least($5::int, coalesce(s.concurrency, $5::int)) >> coalesce(e.failures, 0))
-    end, case when s.rate_per_minute is not null then ${HELD} + ${TOKENS} end)::int
+    end, case when s.rate_per_minute is not null then l.held + ${TOKENS} end)::int
+  from (values (1)) one(n) left join webhooks.subscriptions s on s.lane = l.lane left join webhooks.endpoints e on e.lane = l.lane)`;
+
+/** Why none of lane `l.lane` may be under way: its subscription is disabled, or it is paused; null if it is neither. */
+export const LANE_TROUBLE = `(select case when not s.enabled then 'disabled' when e.paused_until > now() then 'paused' end
   from (values (1)) one(n) left join webhooks.subscriptions s on s.lane = l.lane left join webhooks.endpoints e on e.lane = l.lane)`;
 
 /** Takes what was claimed from the rates of its lanes. */

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type Hmac } from 'node:crypto';
 
 /** What is signed. */
 export interface Signed {
@@ -37,11 +37,11 @@ function hexOf(secret: string, body: Buffer): string {
 }
 
 function standardOf(secret: string, { deliveryId, timestamp, body }: Signed): string {
-  return `v1,${createHmac('sha256', standardKeyOf(secret)).update(`${deliveryId}.${timestamp}.`).update(body).digest('base64')}`;
+  return `v1,${standardHmac(secret).update(`${deliveryId}.${timestamp}.`).update(body).digest('base64')}`;
 }
 
-/** The key of Standard Webhooks: what `whsec_` precedes, decoded; a secret of another form is its own bytes. */
-function standardKeyOf(secret: string): Buffer {
+/** With what `whsec_` precedes, decoded, as the key of Standard Webhooks; a secret of another form is its own bytes. Keys are given as texts, which costs a fraction of what bytes do. */
+function standardHmac(secret: string): Hmac {
   const encoded = secret.startsWith(STANDARD_PREFIX) ? secret.slice(STANDARD_PREFIX.length) : '';
-  return encoded !== '' && BASE64.test(encoded) ? Buffer.from(encoded, 'base64') : Buffer.from(secret);
+  return encoded !== '' && BASE64.test(encoded) ? createHmac('sha256', encoded, { encoding: 'base64' }) : createHmac('sha256', secret);
 }

@@ -115,7 +115,8 @@ export interface Opened {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-type Sealed = Pick<Subscription, 'id' | 'orgId' | 'secret' | 'previousSecret' | 'headers'>;
+/** What is encrypted of a subscription, and what that is bound to. */
+export type Sealed = Pick<Subscription, 'id' | 'orgId' | 'secret' | 'previousSecret' | 'headers'>;
 
 /** Opens what is encrypted of a subscription; DecryptError if it cannot. */
 export function opened({ id, orgId, secret, previousSecret, headers }: Sealed, keys: EncryptionKeys): Opened {

@@ -1,18 +1,16 @@
-import { backoffMs } from '@nightshift/std';
-import { backlogStatement, type Claimed, claimStatement, handBackStatement, keepStatement, type WorkTable } from './claim.ts';
+import { type Backlog, backlogStatement } from './backlog.ts';
+import { type Claimed, claimStatement, handBackStatement, keepStatement, mayTake, ownerOf, type WorkTable } from './claim.ts';
 import { type Database, isInfrastructure } from './database.ts';
+import type { Held } from './patiently.ts';
 
 /** What a worker tells about itself; the caller turns it into metrics and log lines. */
 export interface WorkObserver {
   claimed(queueAgeMs: number, attempts: number): void;
   leaseLost(id: string): void;
-  backlog(rows: number, oldestSeconds: number): void;
+  backlog(backlog: Backlog): void;
+  /** How long it took to claim. */
+  asked?(ms: number): void;
   trouble(err: unknown): void;
-}
-
-/** One held row: aborted when the lease is lost, a stop came, or the process must go. */
-export interface Held {
-  readonly signal: AbortSignal;
 }
 
 /** What a worker works on, and how. */
@@ -34,23 +32,10 @@ export interface WorkerOptions<Row extends Claimed> {
 
 interface Holding {
   readonly epoch: number;
+  readonly lane: string;
   readonly abort: AbortController;
   /** False when the work failed: nobody knows how far it got, so the claim counts as an attempt. */
   readonly done: Promise<boolean>;
-}
-
-const COMMIT_BACKOFF = { firstMs: 50, maxMs: 2000 };
-
-/** For what is dear to repeat: waits for a database that is away, for as long as the row is held. */
-export async function patiently<T>(work: () => Promise<T>, held: Held): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (err) {
-      if (!isInfrastructure(err) || held.signal.aborted) throw err;
-      await new Promise((resolve) => setTimeout(resolve, backoffMs(COMMIT_BACKOFF, attempt)));
-    }
-  }
 }
 
 const POLL_MS = 1000;
@@ -178,7 +163,7 @@ export class Worker<Row extends Claimed> {
         if (this.#held.get(row.id)?.epoch === row.epoch) this.#held.delete(row.id);
         if (this.#rowsWait) this.#claimSoon();
       });
-    this.#held.set(row.id, { epoch: row.epoch, abort, done });
+    this.#held.set(row.id, { epoch: row.epoch, lane: row.lane, abort, done });
   }
 
   async #claim(): Promise<void> {
@@ -195,12 +180,12 @@ export class Worker<Row extends Claimed> {
         const free = this.#free();
         if (free <= 0 || !this.#kept || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
-        const rows = await this.#claimRows(free).finally(() => (this.#reserved -= free));
+        const { rows, withheld } = await this.#claimRows(free).finally(() => (this.#reserved -= free));
         for (const row of rows) this.#hold(row);
         if (rows.length === free) isWhole = this.#cursor === '';
         if (rows.length === free || this.#cursor !== '') this.#again = true;
         else if (!isWhole) this.#again = isWhole = true;
-        else if (!this.#again) this.#rowsWait = false;
+        else if (!this.#again) this.#rowsWait = withheld;
       } while (this.#again);
     } catch (err) {
       this.#options.observer.trouble(err);
@@ -209,11 +194,24 @@ export class Worker<Row extends Claimed> {
     }
   }
 
-  async #claimRows(free: number): Promise<Row[]> {
-    const { pool, leaseMs, laneMax, db } = this.#options;
-    const rows = await db.query<Row & { cursor: string | null; id: string | null }>(this.#statements.claim, [pool, free, leaseMs, this.#cursor, laneMax]);
+  /** `withheld`: rows of owners that have had their share of the slots may be waiting for these to be free. */
+  async #claimRows(free: number): Promise<{ rows: Row[]; withheld: boolean }> {
+    const { pool, leaseMs, laneMax, db, table } = this.#options;
+    const owners = table.ownersShare ? this.#owners() : undefined;
+    const satisfied = [...(owners ?? [])].flatMap(([owner, held]) => (mayTake(held, free) ? [] : [owner]));
+    const shares = owners ? [JSON.stringify(Object.fromEntries(owners)), satisfied] : [];
+    const startedMs = performance.now();
+    const rows = await db.query<Row & { cursor: string | null; withheld: boolean; id: string | null }>(this.#statements.claim, [pool, free, leaseMs, this.#cursor, laneMax, ...shares]);
+    this.#options.observer.asked?.(performance.now() - startedMs);
     this.#cursor = rows[0]?.cursor ?? '';
-    return rows.filter((row) => row.id !== null);
+    return { rows: rows.filter((row) => row.id !== null), withheld: satisfied.length > 0 || rows[0]?.withheld === true };
+  }
+
+  /** How many slots each owner of lanes holds. */
+  #owners(): Map<string, number> {
+    const owners = new Map<string, number>();
+    for (const { lane } of this.#held.values()) owners.set(ownerOf(lane), (owners.get(ownerOf(lane)) ?? 0) + 1);
+    return owners;
   }
 
   #tick(): void {
@@ -250,8 +248,9 @@ export class Worker<Row extends Claimed> {
 
   async #measure(): Promise<void> {
     try {
-      const [row] = await this.#options.db.query<{ backlog: number; oldestSeconds: number }>(this.#statements.backlog, [this.#options.pool]);
-      if (row) this.#options.observer.backlog(row.backlog, row.oldestSeconds);
+      const { db, table, pool, laneMax, observer } = this.#options;
+      const [backlog] = await db.query<Backlog>(this.#statements.backlog, [pool, ...(table.laneLimit === undefined ? [] : [laneMax])]);
+      if (backlog) observer.backlog(backlog);
     } catch (err) {
       if (!isInfrastructure(err)) this.#options.observer.trouble(err);
     }

@@ -5,9 +5,11 @@ import pg from 'pg';
 export type Row = Claimed & { readonly note: string | null };
 
 export const TABLE: WorkTable = { name: 'app.work', id: 'id', columns: 't.note' };
+/** The same, where owners of lanes share the slots. */
+export const SHARED: WorkTable = { ...TABLE, ownersShare: true };
 
 const TABLES = `create schema app;
-  create table app.work (id text primary key, note text, lane text not null, pool text not null default 'shared', due_at timestamptz, lease_until timestamptz,
+  create table app.work (id text primary key, note text, lane text collate "C" not null, pool text not null default 'shared', due_at timestamptz, lease_until timestamptz,
     attempts integer not null default 0, epoch integer not null default 0);
   create index work_waiting on app.work (pool, lane, due_at) where lease_until is null and due_at is not null;
   create index work_held on app.work (pool, lease_until) where lease_until is not null`;
@@ -34,12 +36,12 @@ export async function workStage() {
   const observer: WorkObserver = {
     claimed: () => undefined,
     leaseLost: (id) => void seen.lost.push(id),
-    backlog: (rows) => void seen.backlog.push(rows),
+    backlog: ({ rows }) => void seen.backlog.push(rows),
     trouble: (err) => void seen.trouble.push(err),
   };
 
   /** A worker whose rows run until they are let go or aborted; `began` is every row that it was given, in order. */
-  function worker({ pool = 'shared', slots = 10, laneMax = slots, leaseMs = LEASE_MS, hold = true, on = db }: { pool?: string; slots?: number; laneMax?: number; leaseMs?: number; hold?: boolean; on?: Database } = {}) {
+  function worker({ pool = 'shared', slots = 10, laneMax = slots, leaseMs = LEASE_MS, hold = true, on = db, table = TABLE }: { table?: WorkTable; pool?: string; slots?: number; laneMax?: number; leaseMs?: number; hold?: boolean; on?: Database } = {}) {
     const began: Row[] = [];
     const aborted: string[] = [];
     const gates = new Map<string, () => void>();
@@ -56,7 +58,7 @@ export async function workStage() {
       }
       if (!signal.aborted) await commit(row);
     };
-    const made = new Worker<Row>({ db: on, table: TABLE, pool, slots, laneMax, leaseMs, run, observer });
+    const made = new Worker<Row>({ db: on, table, pool, slots, laneMax, leaseMs, run, observer });
     const end = (id: string): void => gates.get(id)?.();
     workers.push({ worker: made, open: () => gates.forEach((open) => open()) });
     return { worker: made, began, aborted, end, ids: () => began.map((row) => row.id) };

@@ -29,8 +29,10 @@ const gauge = <L extends string>(name: string, help: string, labelNames: L[], to
 /** Every metric of the product. `work` is turn, tool_call or delivery; `service` the app; `pool` whose capacity it is. */
 export const metrics = {
   queueAge: histogram('nightshift_queue_age_seconds', 'Age of a due row when it was claimed.', ['work', 'pool']),
-  backlog: gauge('nightshift_backlog', 'Due rows that nobody holds.', ['work', 'pool']),
-  oldestDue: gauge('nightshift_oldest_due_seconds', 'Age of the oldest due row that nobody holds.', ['work', 'pool']),
+  claimDuration: histogram('nightshift_claim_duration_seconds', 'One claim of due rows.', ['work', 'pool']),
+  backlog: gauge('nightshift_backlog', 'Due rows that could be worked on, and that nobody holds.', ['work', 'pool']),
+  oldestDue: gauge('nightshift_oldest_due_seconds', 'Age of the oldest of them.', ['work', 'pool']),
+  blocked: gauge('nightshift_blocked', 'Due rows that may not be worked on now, by the reason.', ['work', 'pool', 'reason']),
   leaseLost: counter('nightshift_lease_lost_total', 'Leases that another worker or a stop took away.', ['work', 'pool']),
   retries: counter('nightshift_retries_total', 'Attempts after the first.', ['work', 'pool']),
   deadLetters: counter('nightshift_dead_letters_total', 'Messages that could not be handled.', ['service', 'topic']),
