@@ -18,9 +18,17 @@ export type Bench = {
   readonly load: ChildProcess;
 };
 
-export type Benchmark = { readonly name: string; readonly about: string; run(bench: Bench): Promise<Figure[]> };
+export type Benchmark = {
+  readonly name: string;
+  readonly about: string;
+  /** Where it has a meaning; everywhere by default. */
+  readonly shape?: Shape;
+  /** What the product's environment needs besides: it then has a product of its own. */
+  readonly settings?: Readonly<Record<string, string>>;
+  run(bench: Bench): Promise<Figure[]>;
+};
 
-export type RunShape = { readonly tools: number; readonly callbackUrl?: string };
+export type RunShape = { readonly tools: number; readonly callbackUrl?: string; /** Of each turn of its model, in milliseconds. */ readonly delayMs?: number };
 
 export type Batch = {
   readonly report: JobReport;
@@ -46,12 +54,12 @@ export async function stopLoad(load: ChildProcess): Promise<void> {
 }
 
 /** Body of POST /v1/runs whose run makes so many tool calls one after the other and then answers. */
-function bodyOf(bench: Bench, { tools, callbackUrl }: RunShape): string {
+function bodyOf(bench: Bench, { tools, callbackUrl, delayMs = 0 }: RunShape): string {
   const parameters = { type: 'object', properties: { step: { type: 'integer' } }, required: ['step'] };
   const tool = { type: 'function', name: 'step', description: 'One step of the work.', url: `${bench.endpoint.url}/tool/echo`, method: 'POST', parameters };
   return JSON.stringify({
     engine: 'tim-gpt',
-    input: { instructions: `Work on this until it is done. [[run:{run} tools:${tools} answer:done]]`, ...(tools > 0 && { tools: [tool] }) },
+    input: { instructions: `Work on this until it is done. [[run:{run} tools:${tools} delay:${delayMs} answer:done]]`, ...(tools > 0 && { tools: [tool] }) },
     ...(callbackUrl && { output: { callbackUrl } }),
   });
 }

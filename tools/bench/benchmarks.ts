@@ -5,6 +5,7 @@ import { callbackDelays } from './callback-delays.ts';
 import { chat } from './chat.ts';
 import { endedRuns } from './ended-runs.ts';
 import { type Figure, figure } from './figures.ts';
+import { pools } from './pools.ts';
 import type { Shape } from './product.ts';
 import { spread } from './stats.ts';
 import { observe, readTokenStreams } from './token-streams.ts';
@@ -150,4 +151,4 @@ const start: Benchmark = {
 };
 
 /** In the order they are run: accepting leaves a backlog behind, and a start ends what was warm. */
-export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, webhooks, backlog, chat, streams, accept, start];
+export const benchmarks: readonly Benchmark[] = [runs, cpu, firstRequest, webhook, webhooks, backlog, chat, streams, accept, start, pools];

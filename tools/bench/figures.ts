@@ -52,6 +52,7 @@ const bounds: Record<Shape, Record<string, Bound>> = {
     'overhead, 0 tools, 1 in flight, p50': atMost(30, 15),
     'runs, 0 tools, 64 in flight': atLeast(200, 450),
     'runs, 3 tools, 64 in flight': atLeast(80, 200),
+    'dedicated pool, first model request p99, flooded against idle': atMost(2, 1.5),
     ...alike,
     ...rendering,
   },

@@ -54,7 +54,7 @@ async function measure({ shape, only }: Options): Promise<Record<string, Figure[
     say(`${benchmark.name}: ${benchmark.about}`);
     figures[benchmark.name] = await benchmark.run(shape);
   }
-  const chosen = benchmarks.filter(({ name }) => only.includes(name));
+  const chosen = benchmarks.filter(({ name, shape: where = shape }) => only.includes(name) && where === shape);
   if (chosen.length === 0) return figures;
   const model = await startHelper('fake-model.ts');
   cleanups.push(() => model.stop());
@@ -62,16 +62,21 @@ async function measure({ shape, only }: Options): Promise<Record<string, Figure[
   cleanups.push(() => endpoint.stop());
   const load = startLoad();
   cleanups.push(() => stopLoad(load));
-  say(`starting the ${shape} product`);
-  const product = await startProduct(shape, `${model.url}/v1`, stopping.signal);
-  cleanups.push(() => product.stop());
-  const bench: Bench = { shape, product, model, endpoint, load };
-  say('warming up');
-  await steadyBatch(bench, 3, 64, 4);
-  for (const benchmark of chosen) {
-    if (stopping.signal.aborted) break;
-    say(`${benchmark.name}: ${benchmark.about}`);
-    figures[benchmark.name] = await benchmark.run(bench);
+  const [ordinary, own] = [chosen.filter(({ settings }) => !settings), chosen.filter(({ settings }) => settings)];
+  for (const together of [ordinary, ...own.map((benchmark) => [benchmark])]) {
+    if (together.length === 0 || stopping.signal.aborted) continue;
+    say(`starting the ${shape} product`);
+    const product = await startProduct(shape, `${model.url}/v1`, stopping.signal, together[0]?.settings);
+    cleanups.push(() => product.stop());
+    const bench: Bench = { shape, product, model, endpoint, load };
+    say('warming up');
+    await steadyBatch(bench, 3, 64, 4);
+    for (const benchmark of together) {
+      if (stopping.signal.aborted) break;
+      say(`${benchmark.name}: ${benchmark.about}`);
+      figures[benchmark.name] = await benchmark.run(bench);
+    }
+    await product.stop();
   }
   return figures;
 }

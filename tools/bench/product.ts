@@ -15,6 +15,8 @@ export type Shape = 'standalone' | 'cluster';
 
 export type Product = {
   readonly target: Target;
+  /** The operator's API. */
+  readonly admin: { readonly url: string; readonly token: string };
   cpu(): CpuTimes;
   /** Address of the database that it started. */
   databaseUrl(): string;
@@ -31,8 +33,8 @@ const entries: Record<Shape, string> = { standalone: 'apps/standalone/dist/main.
 const readyTimeoutMs = 120_000;
 const stopTimeoutMs = 30_000;
 
-/** Starts the product with empty data and the fake model as its upstream, and waits until it is ready. Throws with the end of its log when it is not. */
-export async function startProduct(shape: Shape, upstreamUrl: string, signal: AbortSignal): Promise<Product> {
+/** Starts the product with empty data, the fake model as its upstream and `settings` of its environment, and waits until it is ready. Throws with the end of its log when it is not. */
+export async function startProduct(shape: Shape, upstreamUrl: string, signal: AbortSignal, settings: Readonly<Record<string, string>> = {}): Promise<Product> {
   const entry = join(root, entries[shape]);
   if (!existsSync(entry)) throw new Error(`${entries[shape]} is missing; start with \`npm run bench\`, which builds it`);
   const dataDir = mkdtempSync(join(tmpdir(), 'nightshift-bench-'));
@@ -40,6 +42,7 @@ export async function startProduct(shape: Shape, upstreamUrl: string, signal: Ab
   const port = await freePort();
   const adminPort = await freePort();
   const target = { url: `http://127.0.0.1:${port}`, apiKey: `sk-bench-${randomBytes(16).toString('hex')}` };
+  const admin = { url: `http://127.0.0.1:${adminPort}/admin/v1`, token: randomBytes(24).toString('hex') };
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const logFile = join(dataDir, 'bench.log');
   const launch = (): ChildProcess => {
@@ -51,12 +54,14 @@ export async function startProduct(shape: Shape, upstreamUrl: string, signal: Ab
       stdio: ['ignore', log, log],
       env: {
         ...inherited,
+        ...settings,
         NIGHTSHIFT_BENCH: dataDir,
         HOST: '127.0.0.1',
         PORT: String(port),
         ADMIN_PORT: String(adminPort),
         DATA_DIR: dataDir,
         BOOTSTRAP_API_KEY: target.apiKey,
+        ADMIN_TOKEN: admin.token,
         UPSTREAM_BASE_URL: upstreamUrl,
         UPSTREAM_MODEL: 'fake',
         EGRESS_ALLOW: '127.0.0.0/8',
@@ -98,7 +103,7 @@ export async function startProduct(shape: Shape, upstreamUrl: string, signal: Ab
   }
   const inDatabase = (file: string): string => readFileSync(join(dataDir, 'postgres', file), 'utf8').trim();
   const databaseUrl = (): string => `postgres://nightshift:${inDatabase('password')}@127.0.0.1:${inDatabase('port')}/nightshift`;
-  return { target, databaseUrl, cpu: () => cpuTimes(mark, dataDir), memory: () => memoryBytes(mark, dataDir), restart, stop };
+  return { target, admin, databaseUrl, cpu: () => cpuTimes(mark, dataDir), memory: () => memoryBytes(mark, dataDir), restart, stop };
 }
 
 async function isReady(url: string): Promise<boolean> {
