@@ -1,9 +1,11 @@
 import type { RateLimits } from '@nightshift/contracts';
 import { InvalidArgumentError } from 'commander';
 
-/** A limit as an option: a whole number over zero, or `none`, which is null. */
-export function limitOption(text: string): number | null {
-  return text === 'none' ? null : countOption(text);
+/** A limit as an option: a whole number over zero, or that there is none. */
+export type Limit = number | 'none';
+
+export function limitOption(text: string): Limit {
+  return text === 'none' ? text : countOption(text);
 }
 
 /** A whole number over zero as an option. */

@@ -3,14 +3,14 @@ import type { Command } from 'commander';
 import { action, examples, type Said, type Shell } from './action.ts';
 import { AdminApi } from './admin-api.ts';
 import type { Installation } from './installation.ts';
-import { limitOption, limitsText } from './limits.ts';
+import { type Limit, limitOption, limitsText } from './limits.ts';
 import { table } from './table.ts';
 
 interface OrgOptions {
   readonly name?: string;
   readonly pool?: string;
-  readonly rpm?: number | null;
-  readonly tpm?: number | null;
+  readonly rpm?: Limit;
+  readonly tpm?: Limit;
   readonly egressAllow?: string[];
 }
 
@@ -57,9 +57,9 @@ async function change(installation: Installation, id: string, { name, pool, rpm,
   return { json: org, text: orgTable([org]) };
 }
 
-function limitsWith(before: RateLimits, changes: { rpm?: number | null | undefined; tpm?: number | null | undefined }): RateLimits {
+function limitsWith(before: RateLimits, changes: { rpm?: Limit | undefined; tpm?: Limit | undefined }): RateLimits {
   const merged = { ...before, ...Object.fromEntries(Object.entries(changes).filter(([, limit]) => limit !== undefined)) };
-  return Object.fromEntries(Object.entries(merged).filter(([, limit]) => limit !== null)) as RateLimits;
+  return Object.fromEntries(Object.entries(merged).filter(([, limit]) => limit !== 'none')) as RateLimits;
 }
 
 function orgTable(orgs: readonly Org[]): string {
