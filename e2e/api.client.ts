@@ -1,7 +1,7 @@
 import type { RunObject } from './history.ts';
 
 export type Reply<T = Record<string, unknown>> = { status: number; headers: Headers; text: string; body: T };
-type CallOptions = { body?: unknown; raw?: string; headers?: Record<string, string> };
+export type CallOptions = { body?: unknown; raw?: string; headers?: Record<string, string> };
 export type Task = { title?: string; thought?: string; conclusion?: string; tooluse?: Record<string, unknown>; subtasks?: Task[] };
 export type Run = RunObject & {
   result?: { answer: unknown; reasoning?: Task[] };
@@ -28,16 +28,22 @@ export async function call<T = Record<string, unknown>>(
   return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : {}) as T };
 }
 
-export type Api = ReturnType<typeof apiOf>;
+export type Api = ReturnType<typeof apiOver>;
 
-/** The public API as one key sees it. */
-export function apiOf(port: number, key: string) {
+/** The public API of one gateway as one key sees it. */
+export function apiOf(port: number, key: string): Api {
   const base = `http://127.0.0.1:${port}`;
-  const at = <T = Record<string, unknown>>(method: string, path: string, options?: CallOptions) => call<T>(base, key, method, path, options);
+  return apiOver({ base, key, call: (method, path, options) => call(base, key, method, path, options) });
+}
+
+/** How requests of one key reach the public API. */
+export type Sender = { base: string; key: string; call: <T = Record<string, unknown>>(method: string, path: string, options?: CallOptions) => Promise<Reply<T>> };
+
+/** The public API over any way to send requests to it. */
+export function apiOver(sender: Sender) {
+  const { call: at } = sender;
   return {
-    base,
-    key,
-    call: at,
+    ...sender,
     post: (body: unknown, headers?: Record<string, string>) =>
       at<{ runId: string; status: string } & ApiError>('POST', '/v1/runs', { body, ...(headers && { headers }) }),
     get: (runId: string) => at<Run & ApiError>('GET', `/v1/runs/${runId}`),

@@ -27,7 +27,7 @@ jest.setTimeout(300_000);
 describe('the services of the cluster under load', () => {
   const on = stage('cluster');
   const hasTwin = (name: string) => /^(engine-orchestrator|tool-executor)-/.test(name);
-  const services = () => [...pidsOf(on.product.dataDir).keys()].filter((name) => /-\d+$/.test(name)).sort();
+  const services = () => [...pidsOf(on.product.dataDir).keys()].filter((name) => (isFull ? /-\d+$/ : /-1$/).test(name)).sort();
 
   test('lose nothing when each of them is killed with -9 in turn', async () => {
     const history = await underLoad(on, async (load) => {
@@ -85,14 +85,4 @@ describe('the services of the cluster under load', () => {
       expect(judge(history)).toEqual([]);
     },
   );
-
-  test('lose nothing, and repeat nothing, when SIGTERM restarts them one after the other', async () => {
-    const history = await underLoad(on, async (load) => {
-      for (const name of services()) {
-        await restart(on.product, [name], 'SIGTERM');
-        await load.moreEnded(someMore);
-      }
-    });
-    expect(judge(history)).toEqual([]);
-  });
 });

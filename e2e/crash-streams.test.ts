@@ -1,6 +1,6 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
-import { documentOf, judgeStreams, openStream, type Sent } from './event-stream.ts';
+import { documentOf, followRun, judgeStreams, openStream } from './event-stream.ts';
 import { freeze, restart } from './faults.ts';
 import { rounds } from './load.ts';
 import { leaseMs, shapes } from './product.ts';
@@ -14,23 +14,9 @@ jest.setTimeout(300_000);
 
 describe.each(shapes.filter((shape) => shape === 'cluster'))('streams of %s', (shape) => {
   const on = stage(shape);
-  const gateways = () => [on.product.port, on.product.port + 10].map((port) => `http://127.0.0.1:${port}/v1/runs`);
+  const gateways = () => [on.product.port, on.product.port + 10].map((port) => `http://127.0.0.1:${port}`);
 
-  /** Reads a run from a frame to its end, coming back through the other gateway whenever the connection ends before. */
-  async function follow(runId: string, from: number, gateway: number): Promise<{ from: number; events: Sent[] }> {
-    const events: Sent[] = [];
-    for (let attempt = gateway; events.at(-1)?.data !== '[DONE]'; attempt += 1) {
-      const seq = Number(events.at(-1)?.id ?? from);
-      try {
-        const stream = await openStream(`${gateways()[attempt % 2]}/${runId}/stream`, { key: on.api.key, headers: { 'last-event-id': String(seq) } });
-        await stream.ended;
-        if (stream.status === 200) events.push(...stream.events);
-      } catch {
-        await pause(200);
-      }
-    }
-    return { from, events };
-  }
+  const follow = (runId: string, from: number, first: number) => followRun(gateways(), { key: on.api.key, runId, from, first });
 
   /** What is wrong with what observers of some runs are shown while `fault` goes on. */
   async function watched(fault: () => Promise<void>): Promise<string[]> {
@@ -93,9 +79,9 @@ describe.each(shapes.filter((shape) => shape === 'cluster'))('streams of %s', (s
   });
 
   test('say that one may come back when their gateway stops, and go on at another', async () => {
-    const posted = await openStream(`${gateways()[1]}/stream`, { key: on.api.key, body: request({ hang: 9 }) });
+    const posted = await openStream(`${gateways()[1]}/v1/runs/stream`, { key: on.api.key, body: request({ hang: 9 }) });
     const runId = posted.headers.get('x-run-id') as string;
-    const observed = await openStream(`${gateways()[1]}/${runId}/stream`, { key: on.api.key });
+    const observed = await openStream(`${gateways()[1]}/v1/runs/${runId}/stream`, { key: on.api.key });
     await restart(on.product, ['gateway-2'], 'SIGTERM');
     expect([await posted.ended, await observed.ended]).toEqual(['ended', 'ended']);
     expect(observed.raw()).toMatch(/\n\n: [^\n]+\nretry: 1000\n\n$/);

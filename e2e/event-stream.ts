@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 
 /** One event of a stream as it was sent. */
@@ -42,6 +43,26 @@ export async function openStream(url: string, { key, body, headers = {} }: { key
     }
   };
   return { headers: response.headers, status: response.status, events, raw: () => raw, ended: read(), leave: () => leaving.abort() };
+}
+
+/**
+ * Reads a run's stream to its end over the gateways at these addresses: begins at the one with that index, and comes back
+ * over the next, after what it has seen, whenever a connection ends before. Statuses other than 200 are told to `refused`.
+ */
+export async function followRun(gateways: readonly string[], { key, runId, from = 0, first = 0, refused = () => undefined }: { key: string; runId: string; from?: number; first?: number; refused?: (status: number) => void }): Promise<{ from: number; events: Sent[] }> {
+  const events: Sent[] = [];
+  for (let attempt = first; events.at(-1)?.data !== '[DONE]'; attempt += 1) {
+    const seq = Number(events.at(-1)?.id ?? from);
+    try {
+      const stream = await openStream(`${gateways[attempt % gateways.length]}/v1/runs/${runId}/stream`, { key, headers: { 'last-event-id': String(seq) } });
+      await stream.ended;
+      if (stream.status === 200) events.push(...stream.events);
+      else refused(stream.status);
+    } catch {
+      await pause(200);
+    }
+  }
+  return { from, events };
 }
 
 /** The document that the text of a stream makes. */

@@ -148,10 +148,10 @@ async function seeEverything(
  * looks at everything once more, and gives back the history for the judge; what never comes is missing in it.
  */
 export async function underLoad(
-  on: StageForTests, inflict: (load: Load) => Promise<void>, { count = inFlight, settleMs = 90_000 } = {},
+  on: StageForTests, inflict: (load: Load) => Promise<void>, { count = inFlight, settleMs = 90_000, api: given }: { count?: number; settleMs?: number; api?: Api } = {},
 ): Promise<History> {
   const load = randomUUID();
-  const api = await on.newTenant();
+  const api = given ?? (await on.newTenant());
   const history: HistoryEvent[] = [];
   const open = new Set<string>();
   const known = new Set<string>();

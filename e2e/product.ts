@@ -94,7 +94,7 @@ export function launch(state: ProductState): ProductState {
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${state.tracePort}`,
       OTEL_TRACES_SAMPLER: 'parentbased_always_off',
       OTEL_BSP_SCHEDULE_DELAY: '200',
-      REPLICAS: 'gateway=2,engine-orchestrator=2,tool-executor=2',
+      REPLICAS: 'gateway=2,runs=2,engine-orchestrator=2,tool-executor=2,webhook-dispatcher=2,billing=2',
       ENGINE_ORCHESTRATOR_POOL_URLS: '*=http://127.0.0.1:{pool}',
       TOOL_EXECUTOR_POOL_URLS: `*=http://${executorHost}:{pool}`,
     },

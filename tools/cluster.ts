@@ -3,6 +3,7 @@ import { existsSync, globSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claimFolder, freePort, localSecrets } from '@nightshift/runtime';
+import { addressesFile, writeAddresses } from './cluster/addresses.ts';
 import { banner } from './cluster/banner.ts';
 import { keepRunning, type Kept, type Running } from './cluster/keep-running.ts';
 import { inheritedEnvironment, planServices, type ServiceProcess, stopTimeoutMs } from './cluster/plan.ts';
@@ -110,6 +111,7 @@ async function start(): Promise<void> {
 
   const { servers, addresses } = await startInfrastructure();
   if (stopping.signal.aborted) return;
+  writeAddresses(folder, { services, servers: addresses, environment: process.env });
   const env = { ...inheritedEnvironment(process.env), ...addresses };
   for (const service of services) {
     const startAgain = () => startService(service, env, join(folder, `${service.name}.log`), stopTimeoutMs(process.env), hurry.signal);
@@ -134,6 +136,7 @@ async function start(): Promise<void> {
 
 // The services first, because they flush into the servers.
 async function stop(): Promise<void> {
+  rmSync(join(folder, addressesFile), { force: true });
   await Promise.all(kept.services.map((service) => service.stop()));
   await Promise.all(kept.servers.map((server) => server.stop()));
 }

@@ -16,7 +16,7 @@ export async function serveAdmin(app: NestFastifyApplication, host: string, port
   const server = createServer((request, response) => instance.routing(request, response));
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   adminPorts.add((server.address() as AddressInfo).port);
-  shutdown.add('close', 'admin port', () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()));
+  shutdown.add('hang_up', 'admin port', () => new Promise((resolve) => void server.close(() => resolve())));
   return (server.address() as AddressInfo).port;
 }
 

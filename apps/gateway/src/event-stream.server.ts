@@ -19,7 +19,7 @@ export class EventStream extends Readable {
     open.add(this);
     metrics.streamsOpen.set(open.size);
     pings ??= setInterval(() => open.forEach((stream) => stream.#ping()), PING_EVERY_MS);
-    void reply.code(200).headers({ ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform', connection: 'keep-alive', 'x-accel-buffering': 'no' }).send(this);
+    void reply.code(200).headers({ ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }).send(this);
     // They do not wait for the first event, unless something else has to be done before they are known.
     if (reply.raw.hasHeader('content-type')) reply.raw.flushHeaders();
   }

@@ -22,6 +22,8 @@ export interface AppOptions {
   readonly name: string;
   readonly log: Logger;
   readonly bodyBytesMax?: number;
+  /** True once the process has been told to stop: its answers then ask for the connection to be closed. */
+  readonly isStopping?: () => boolean;
   readonly serviceTokens?: ReadonlyMap<string, string>;
 }
 
@@ -33,6 +35,8 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
     frameworkErrors: (err, request, reply) => void errors.reply(err, request, reply.header('x-request-id', request.id)),
     bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
     forceCloseConnections: 'idle',
+    // What comes over an open connection at the very end is answered like all before it.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
     genReqId: (raw) => {
       const given = raw.headers['x-request-id'];
@@ -91,6 +95,7 @@ function noteRequests(instance: FastifyInstance, options: AppOptions): void {
     if (span) spans.set(req, span);
     req.traceparent = span?.traceparent ?? traceparentFrom(undefined);
     reply.header('x-request-id', req.id);
+    if (options.isStopping?.()) reply.header('connection', 'close');
     // What a client does not wait for never finishes, and is told of all the same.
     reply.raw.once('close', () => {
       if (reply.raw.writableFinished) return;
@@ -141,6 +146,19 @@ function headerOf(value: string | string[] | undefined): string | undefined {
 /** Where an application listens. */
 export function portOf(app: INestApplication): number {
   return ((app.getHttpServer() as { address(): AddressInfo }).address()).port;
+}
+
+const LET_GO_MS = 1500;
+const LOOK_EVERY_MS = 25;
+
+/**
+ * Waits until nobody is connected any more, at most 1.5 s: as long as an application that stops goes on to answer, each
+ * answer tells a client to come back over another connection, and so to another process.
+ */
+export async function connectionsGone(app: INestApplication, hurry: AbortSignal): Promise<void> {
+  const server = app.getHttpServer() as { getConnections: (told: (err: Error | null, count: number) => void) => void };
+  const count = () => new Promise<number>((resolve) => server.getConnections((err, connections) => resolve(err ? 0 : connections)));
+  for (const until = performance.now() + LET_GO_MS; performance.now() < until && !hurry.aborted && (await count()) > 0; ) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
 }
 
 /** Serves GET /metrics on a port of its own; port 0 takes a free one. */

@@ -11,7 +11,7 @@ export interface InternalRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly traceparent?: string;
-  /** Asks once, and takes a 503 for the answer that it is. */
+  /** Asks each address once, and takes a 503 for the answer that it is. */
   readonly once?: boolean;
 }
 
@@ -95,22 +95,23 @@ const RETRY_FOR_MS = 3000;
 const RETRY_EVERY_MS = 100;
 const HEADERS_TIMEOUT_MS = 15_000;
 
-/** HTTP to any of `baseUrls` in turn; a service that is being restarted is tried again for up to 3 s. */
+/** HTTP to any of `baseUrls` in turn, the next at once when one is away; a service that is being restarted is tried again for up to 3 s. */
 export function httpTransport(baseUrls: readonly string[]): { transport: InternalTransport; close: () => Promise<void> } {
   const pools = baseUrls.map((url) => new Pool(url, { connections: 64, headersTimeout: HEADERS_TIMEOUT_MS, connect: { timeout: 2000 } }));
   let next = 0;
   const transport: InternalTransport = async ({ method, path, headers, body, once }) => {
-    const until = once ? 0 : Date.now() + RETRY_FOR_MS;
-    for (;;) {
+    const until = Date.now() + RETRY_FOR_MS;
+    for (let tried = 1; ; tried += 1) {
+      const isLast = (): boolean => (once ? tried >= pools.length : Date.now() > until);
       const pool = pools[next++ % pools.length] as Pool;
       try {
         const response = await pool.request({ method, path, headers, body: body ?? null });
         const answer = { status: response.statusCode, body: await response.body.text() };
-        if (!AWAY.has(answer.status) || Date.now() > until) return answer;
+        if (!AWAY.has(answer.status) || isLast()) return answer;
       } catch (err) {
-        if (Date.now() > until) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
+        if (isLast()) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+      if (tried % pools.length === 0 && !once) await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
     }
   };
   return { transport, close: async () => void (await Promise.all(pools.map((pool) => pool.close()))) };

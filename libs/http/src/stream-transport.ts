@@ -25,14 +25,15 @@ const RETRY_EVERY_MS = 100;
 const HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 'retry-after', 'retry-after-ms', 'x-should-retry'];
 
 /**
- * HTTP to any of `baseUrls` in turn. One that cannot be reached, or goes before its answer has begun, is tried again for up
+ * HTTP to any of `baseUrls` in turn, the next at once when one is away. One that cannot be reached, or goes before its answer has begun, is tried again for up
  * to 3 s: so every route of this kind has to bear being asked twice. How long an answer may take to begin is up to the service.
  */
 export function httpStreams(baseUrls: readonly string[]): { streams: StreamTransport; close: () => Promise<void> } {
   const pools = baseUrls.map((url) => new Pool(url, { connections: CONNECTIONS, connect: { timeout: CONNECT_TIMEOUT_MS }, headersTimeout: 0, bodyTimeout: SILENCE_MS }));
   let next = 0;
   const streams: StreamTransport = async ({ path, headers, body }, signal) => {
-    for (const until = Date.now() + RETRY_FOR_MS; ; ) {
+    const until = Date.now() + RETRY_FOR_MS;
+    for (let tried = 1; ; tried += 1) {
       const pool = pools[next++ % pools.length] as Pool;
       try {
         const answer = await pool.request({ method: 'POST', path, headers, body, signal });
@@ -43,7 +44,7 @@ export function httpStreams(baseUrls: readonly string[]): { streams: StreamTrans
         if (signal.aborted) throw err;
         if (Date.now() > until) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+      if (tried % pools.length === 0) await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
     }
   };
   return { streams, close: async () => void (await Promise.all(pools.map((pool) => pool.close()))) };

@@ -44,6 +44,16 @@ describe('a call to another service', () => {
     expect(server.seen[1]!.headers).not.toHaveProperty('content-type');
   });
 
+  test('goes to the next address at once when one is away, also when each is to be asked once', async () => {
+    const away = `http://127.0.0.1:${await freePort()}`;
+    const stopping = await serve(answer(503, { status: 'unready' }));
+    const well = await serve(answer(200, { n: 1 }));
+    const client = clientOf(away, stopping.url, well.url);
+    for (const once of [false, true, false, true]) expect(await client.call({ method: 'GET', path: '/x', once }, Reply)).toEqual({ n: 1 });
+    expect(well.seen.length).toBe(4);
+    await expect(clientOf(away, away).call({ method: 'GET', path: '/x', once: true }, Reply)).rejects.toMatchObject({ code: 'service_unavailable' });
+  });
+
   test('that is refused rejects with the same code, text and details', async () => {
     const server = await serve(answer(409, { error: { code: 'conflict', message: 'used before', details: { fields: { key: 'used' } } } }));
     await expect(clientOf(server.url).call({ method: 'GET', path: '/x' }, Reply)).rejects.toMatchObject({ code: 'conflict', message: 'used before', details: { fields: { key: 'used' } } });

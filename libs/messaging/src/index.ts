@@ -5,5 +5,7 @@ export { Consumes } from './consumes.decorator.ts';
 export { DeadLetterStore } from './dead-letter.store.ts';
 export { DeadLettersController } from './dead-letters.controller.ts';
 export { KafkaBus, type KafkaOptions } from './kafka.bus.ts';
+export { type KafkaAddress } from './kafka.client.ts';
+export { type ConsumerGroup, expectedTopics, TopicAdmin, type TopicState } from './kafka.admin.ts';
 export { LocalBus } from './local.bus.ts';
 export type { Message } from './message.ts';

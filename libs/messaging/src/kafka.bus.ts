@@ -2,18 +2,15 @@ import { TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
 import { flusher } from '@nightshift/postgres';
 import { type CheckResult, type Logger, metrics } from '@nightshift/runtime';
 import { must } from '@nightshift/std';
-import { type Admin, Kafka, type KafkaConfig, logLevel, type PartitionerArgs, type Producer } from 'kafkajs';
+import type { Admin, Kafka, PartitionerArgs, Producer } from 'kafkajs';
 import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
+import { type KafkaAddress, kafkaClient } from './kafka.client.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
 import { KafkaTopics } from './kafka.topics.ts';
 import { HEADERS } from './message.ts';
 
-/** How to reach Kafka. `sessionTimeoutMs`: how soon a member that died is noticed. */
-export interface KafkaOptions {
-  readonly clientId: string;
-  readonly brokers: readonly string[];
-  readonly ssl?: KafkaConfig['ssl'];
-  readonly sasl?: KafkaConfig['sasl'];
+/** How to reach Kafka, and `sessionTimeoutMs`: how soon a member that died is noticed. */
+export interface KafkaOptions extends KafkaAddress {
   readonly sessionTimeoutMs: number;
   readonly log: Logger;
 }
@@ -26,7 +23,7 @@ const QUEUED_MAX = 10_000;
 const PARTITION_BYTES_MAX = 500_000;
 const PROBE_EVERY_MS = 2000;
 
-/** Kafka through kafkajs; the only file besides its consumer that knows the client. */
+/** Kafka through kafkajs, which only the files named `kafka.` know. */
 export class KafkaBus implements Bus {
   readonly #kafka: Kafka;
   readonly #producer: Producer;
@@ -47,18 +44,7 @@ export class KafkaBus implements Bus {
 
   constructor(options: KafkaOptions) {
     this.#options = options;
-    this.#kafka = new Kafka({
-      clientId: options.clientId,
-      brokers: [...options.brokers],
-      ...(options.ssl && { ssl: options.ssl }),
-      ...(options.sasl && { sasl: options.sasl }),
-      connectionTimeout: 3000,
-      requestTimeout: 5000,
-      retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 3 },
-      logLevel: logLevel.WARN,
-      // Its errors are mostly about a broker that is away, which the readiness tells; one that makes it read from the start is worth a warning.
-      logCreator: () => ({ namespace, label, log }) => options.log[log.message.startsWith('Offset out of range') ? 'warn' : 'debug']({ kafka: namespace, level: label, error: log['error'] }, log.message),
-    });
+    this.#kafka = kafkaClient(options, options.log);
     // All of a batch goes to one partition, and the next batch to the next: a key only spreads load, and fewer and larger
     // batches cost everybody less, the brokers, and the consumers whose statements they become.
     const createPartitioner = () => ({ partitionMetadata, message }: PartitionerArgs): number => {

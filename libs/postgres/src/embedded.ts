@@ -116,6 +116,13 @@ export async function startEmbeddedPostgres(options: {
   return { url: urlOf(port, user), port, pid, exited, stop };
 }
 
+/** The URL of the server that keeps its files in `dataDir`, as it was started last; undefined where there is none. */
+export function embeddedUrl(dataDir: string): string | undefined {
+  const [password, port] = ['password', 'port'].map((name) => join(dataDir, name));
+  if (password === undefined || port === undefined || !existsSync(password) || !existsSync(port)) return undefined;
+  return `postgresql://${user}:${readFileSync(password, 'utf8').trim()}@127.0.0.1:${readFileSync(port, 'utf8').trim()}/${user}`;
+}
+
 function readPassword(dataDir: string, isInitialised: boolean): string {
   const path = join(dataDir, 'password');
   if (existsSync(path)) return readFileSync(path, 'utf8').trim();

@@ -35,6 +35,28 @@ export async function migrate(options: { url: string; schema: string; folder: st
   }
 }
 
+/** What of an app's migrations a database has: `changed` ones were applied with another text, `unknown` ones by a newer release. */
+export interface MigrationState {
+  readonly applied: readonly string[];
+  readonly missing: readonly string[];
+  readonly changed: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+/** Compares the migrations of one app with what its schema records; changes nothing. */
+export async function migrationState({ client, schema, folder }: { client: pg.Client; schema: string; folder: string }): Promise<MigrationState> {
+  const table = await client.query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [`${schema}._prisma_migrations`]);
+  const done = table.rows[0]?.exists === true ? (await client.query<{ name: string; checksum: string }>(`select migration_name as name, checksum from ${schema}._prisma_migrations where rolled_back_at is null order by 1`)).rows : [];
+  const checksums = new Map(done.map(({ name, checksum }) => [name, checksum]));
+  const ours = await readMigrations(folder);
+  return {
+    applied: done.map(({ name }) => name),
+    missing: ours.flatMap(({ name }) => (checksums.has(name) ? [] : [name])),
+    changed: ours.flatMap(({ name, checksum }) => (checksums.has(name) && checksums.get(name) !== checksum ? [name] : [])),
+    unknown: done.flatMap(({ name }) => (ours.some((migration) => migration.name === name) ? [] : [name])),
+  };
+}
+
 async function readMigrations(folder: string): Promise<{ name: string; sql: string; checksum: string }[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();

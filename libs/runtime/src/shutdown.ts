@@ -1,7 +1,10 @@
 import type { Logger } from './log.ts';
 
-/** The order in which a process lets go: stop accepting and claiming, finish what is held, write what is buffered, close connections, end servers of its own. */
-export const PHASES = ['refuse', 'drain', 'flush', 'close', 'end'] as const;
+/**
+ * The order in which a process lets go: stop claiming, finish what is held, answer the last requests and messages and take
+ * no more, write what is buffered, close connections, end servers of its own.
+ */
+export const PHASES = ['refuse', 'drain', 'hang_up', 'flush', 'close', 'end'] as const;
 export type Phase = (typeof PHASES)[number];
 
 interface Step {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { PoolName, SHARED_POOL } from '@nightshift/contracts';
+import type { KafkaAddress } from '@nightshift/messaging';
 import { APPS, TRACE_SAMPLERS } from '@nightshift/runtime';
 import { z } from 'zod';
 import { List } from './list.ts';
@@ -66,6 +67,21 @@ export const ClusterEnvironment = ProcessEnvironment.extend({
   TOOL_EXECUTOR_POOL_URLS: PoolUrls.optional(),
 });
 export type ClusterEnvironment = z.infer<typeof ClusterEnvironment>;
+
+/** What of a service's environment says how to reach Kafka. */
+export const KafkaEnvironment = ClusterEnvironment.pick({ KAFKA_BROKERS: true, KAFKA_SSL_ENABLED: true, KAFKA_SSL_CA: true, KAFKA_SASL_MECHANISM: true, KAFKA_SASL_USERNAME: true, KAFKA_SASL_PASSWORD: true });
+export type KafkaEnvironment = z.infer<typeof KafkaEnvironment>;
+
+/** Kafka's address as its client takes it. */
+export function kafkaAddress(environment: KafkaEnvironment, clientId: string): KafkaAddress {
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = environment;
+  return {
+    clientId,
+    brokers: environment.KAFKA_BROKERS,
+    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
+    ...(mechanism !== undefined && username !== undefined && password !== undefined && { sasl: { mechanism: mechanism as 'plain', username, password } }),
+  };
+}
 
 /** The callers a service accepts, by name. */
 export function acceptedTokens(environment: Pick<ClusterEnvironment, 'SERVICE_TOKENS'>): Map<string, string> {

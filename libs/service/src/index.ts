@@ -1,5 +1,5 @@
 export { type Announcements, catchUp } from './catch-up.ts';
-export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, ProcessEnvironment } from './environment.ts';
+export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, kafkaAddress, KafkaEnvironment, ProcessEnvironment } from './environment.ts';
 export { keepTracesTogether } from './kept-traces.hints.ts';
 export { List } from './list.ts';
 export { PoolMembers, servePool } from './pool-members.ts';
@@ -8,5 +8,5 @@ export { retention } from './retention.ts';
 export { runService } from './run-service.ts';
 export { ServedPools } from './served-pools.ts';
 export { buildService, type Parts, type Service } from './service.ts';
-export { clusterSurroundings, type Surroundings } from './surroundings.ts';
+export { clusterSurroundings, CONNECTIONS_MAX, type Surroundings } from './surroundings.ts';
 export { observeWork } from './work-observer.ts';

@@ -1,5 +1,5 @@
 import { flushCompileCache } from 'node:module';
-import { serveMetrics } from '@nightshift/http';
+import { connectionsGone, serveMetrics } from '@nightshift/http';
 import { type App, collectProcessMetrics, shutdownOnSignal } from '@nightshift/runtime';
 import type { ClusterEnvironment } from './environment.ts';
 import type { Service } from './service.ts';
@@ -13,6 +13,7 @@ export async function runService(app: App, environment: ClusterEnvironment, buil
   const { HOST: host, PORT: port } = environment;
   const service = await build(around);
   await service.app.listen(port, host);
+  around.shutdown.add('drain', 'connections', (hurry) => connectionsGone(service.app, hurry));
   await options.listen?.(service, around);
   const metrics = await serveMetrics(host, environment.METRICS_PORT ?? port + 2);
   around.shutdown.add('close', 'metrics', metrics.close);

@@ -80,17 +80,16 @@ export async function buildService(options: ServiceOptions, around: Surroundings
     ? new BusStrategy({ bus: around.bus, service: name, pool: around.pool, deadLetters: () => deadLetters, readiness: around.readiness, log, onGap: () => gaps.forEach((gap) => gap()) })
     : undefined;
   const module = options.module({ db, relay, deadLetters, strategy, onStart: (start) => starts.push(start), onGap: (gap) => gaps.push(gap) });
-  const app = await createApp(module, { name, log, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX }) });
+  const app = await createApp(module, { name, log, isStopping: () => around.shutdown.started, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX }) });
   if (strategy) app.connectMicroservice({ strategy }, { inheritAppConfig: true });
   options.beforeInit?.(app);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   around.readiness.add(() => databaseCheck(db, log));
   around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
-  around.shutdown.add('close', `${name} app`, async () => {
-    await app.close();
-    await db.close();
-  });
+  // Before what its last requests and messages are answered with: clients, hints, the bus.
+  around.shutdown.add('hang_up', `${name} app`, () => app.close());
+  around.shutdown.add('close', `${name} database`, () => db.close());
   return {
     name,
     app,

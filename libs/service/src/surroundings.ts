@@ -2,7 +2,7 @@ import { httpStreams, httpTransport, InternalClient } from '@nightshift/http';
 import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
 import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
-import { type ClusterEnvironment, acceptedTokens } from './environment.ts';
+import { type ClusterEnvironment, acceptedTokens, kafkaAddress } from './environment.ts';
 import { keepTracesTogether } from './kept-traces.hints.ts';
 import type { UrlsOf } from './pool-urls.ts';
 
@@ -32,7 +32,8 @@ export interface Surroundings {
   readonly poolClient?: (app: App, pool: string) => InternalClient | undefined;
 }
 
-const CONNECTIONS_MAX = 12;
+/** Connections to PostgreSQL that one process of the cluster shape opens at most. */
+export const CONNECTIONS_MAX = 12;
 
 /** The surroundings of a service in the cluster shape. */
 export async function clusterSurroundings(app: App, environment: ClusterEnvironment): Promise<Surroundings> {
@@ -41,10 +42,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   const shutdown = new Shutdown();
   const readiness = new ReadinessChecks();
   const bus = new KafkaBus({
-    clientId: `nightshift-${app}`,
-    brokers: environment.KAFKA_BROKERS,
-    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
-    ...saslOf(environment),
+    ...kafkaAddress(environment, `nightshift-${app}`),
     sessionTimeoutMs: environment.KAFKA_SESSION_TIMEOUT_MS,
     log,
   });
@@ -101,10 +99,4 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     },
     poolClient,
   };
-}
-
-function saslOf(environment: ClusterEnvironment): { sasl?: { mechanism: 'plain'; username: string; password: string } } {
-  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = environment;
-  if (mechanism === undefined || username === undefined || password === undefined) return {};
-  return { sasl: { mechanism: mechanism as 'plain', username, password } };
 }

@@ -1,0 +1,1 @@
+export { StandaloneEnvironment } from './config.ts';
