@@ -7,7 +7,7 @@ import { type AgentCall, AgentChats } from './agent-chats.client.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 import { isPlainModel } from './catalogue.ts';
-import { modelNotFound, withRequestId } from './chat.ts';
+import { assertClientTools, modelNotFound, withRequestId } from './chat.ts';
 import { ChatsClient } from './chats.client.ts';
 import { Settings } from './settings.ts';
 
@@ -37,6 +37,7 @@ export class ChatController {
   }
 
   #callModel(body: ChatRequest, caller: Caller, { id, traceparent }: AppRequest, reply: FastifyReply): Promise<void> {
+    assertClientTools(body.tools);
     return streamTo(reply, async (signal) => withRequestId(await this.chats.call(body, caller, traceparent, signal), id));
   }
 
