@@ -28,7 +28,7 @@ export function admit(body: CreateRun, caller: Caller, envelope: Envelope, sealP
       ...contentOf(input),
       tools: input.tools.map((tool) => (tool.type === 'platform' ? saved.get(tool.id) : undefined) ?? sealTool(tool, sealPublicKey, caller.orgId)),
       ...(input.answerFormat && { answerFormat: input.answerFormat }),
-      ...(options?.max_step_tokens !== undefined && { maxStepTokens: options.max_step_tokens }),
+      ...(typeof options?.max_step_tokens === 'number' && { maxStepTokens: options.max_step_tokens }),
       ...(output?.responseContent === 'answer_only' && { answerOnly: true }),
       ...(Object.keys(caller.runLimits).length > 0 && { limits: caller.runLimits }),
       ...(caller.egressAllow.length > 0 && { egressAllow: [...caller.egressAllow] }),

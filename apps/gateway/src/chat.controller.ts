@@ -1,13 +1,13 @@
 import { Body, Controller, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ChatCompletion, ChatRequest, findEngine } from '@nightshift/contracts';
+import { ApiBearerAuth, ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ChatCompletion, ChatRequest, findEngine, RequestAccepted } from '@nightshift/contracts';
 import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import { type AgentCall, AgentChats } from './agent-chats.client.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 import { isPlainModel } from './catalogue.ts';
-import { modelNotFound, withRequestId } from './chat.ts';
+import { assertClientTools, modelNotFound, withRequestId } from './chat.ts';
 import { ChatsClient } from './chats.client.ts';
 import { Settings } from './settings.ts';
 
@@ -27,6 +27,8 @@ export class ChatController {
   @Needs('runs:write')
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: ChatCompletion })
+  @ApiResponse({ status: 202, description: 'With `async`: as on /v1/chat/completions/async.', standardSchema: RequestAccepted })
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Of an engine: the same key and body within 24 hours get the completion of the first run.' })
   create(@Body({ schema: ChatRequest }) body: ChatRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { model } = body;
     if (body['async'] === true) return this.#submit({ body, caller, request, reply });
@@ -37,6 +39,7 @@ export class ChatController {
   }
 
   #callModel(body: ChatRequest, caller: Caller, { id, traceparent }: AppRequest, reply: FastifyReply): Promise<void> {
+    assertClientTools(body.tools);
     return streamTo(reply, async (signal) => withRequestId(await this.chats.call(body, caller, traceparent, signal), id));
   }
 

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Headers, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiHeader, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { AppError, CreateRun, StreamQuery } from '@nightshift/contracts';
 import type { AppRequest } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
@@ -10,7 +10,7 @@ import { RunIntake } from './run-intake.client.ts';
 import { RunsClient } from './runs.client.ts';
 import { StreamSender } from './stream-sender.server.ts';
 
-const EVENTS = { status: 200, description: 'Server-sent events: started, text of the run’s document, reasoning_node, tool_call, then one result or error, and [DONE].' };
+const EVENTS = { status: 200, description: 'Server-sent events: started, text of the run’s document, reasoning_node, tool_call, then one result or error, and [DONE].', content: { 'text/event-stream': { schema: { type: 'string' as const } } } };
 
 /** Runs as they go on, for clients. */
 @ApiTags('Streams')
@@ -26,8 +26,8 @@ export class RunStreamsController {
 
   @Post('stream')
   @Needs('runs:write')
-  @ApiProduces('text/event-stream')
   @ApiResponse(EVENTS)
+  @ApiHeader({ name: 'X-Answer-Encoding', required: false, description: 'object or string: how result.answer is given with an answerFormat.' })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The same key and body within 24 hours attach to the first run’s stream.' })
   async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) { on_disconnect }: StreamQuery, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
@@ -38,7 +38,6 @@ export class RunStreamsController {
   @Get(':runId/stream')
   @Needs('runs:read')
   @BrowserMayUse()
-  @ApiProduces('text/event-stream')
   @ApiResponse(EVENTS)
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Goes on after this event; wins over starting_after.' })
   async observe(@Param('runId') runId: string, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {

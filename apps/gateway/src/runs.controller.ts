@@ -11,6 +11,8 @@ import { RunIntake } from './run-intake.client.ts';
 import { RunWaits } from './run-waits.client.ts';
 import { RunsClient } from './runs.client.ts';
 
+const ENCODING = { name: 'X-Answer-Encoding', required: false, description: 'object or string: how this reply gives result.answer.' };
+
 /** Runs, for clients. */
 @ApiTags('Runs')
 @ApiBearerAuth()
@@ -45,6 +47,7 @@ export class RunsController {
   @Get(':runId')
   @Needs('runs:read')
   @Answers(200, RunView)
+  @ApiHeader(ENCODING)
   get(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.get(runId, caller.orgId, encodingOf(encoding));
   }
@@ -52,6 +55,7 @@ export class RunsController {
   @Get(':runId/wait')
   @Needs('runs:read')
   @Answers(200, RunView)
+  @ApiHeader(ENCODING)
   wait(@Param('runId') runId: string, @Query({ schema: WaitRun }) { timeout }: WaitRun, @CallerOf() { orgId }: Caller, @Headers('x-answer-encoding') encoding: string | undefined, @Res({ passthrough: true }) reply: FastifyReply): Promise<RunView> {
     return this.waits.wait({ runId, orgId, encoding: encodingOf(encoding), timeoutMs: timeout * 1000, gone: leaving(reply) });
   }
@@ -60,6 +64,7 @@ export class RunsController {
   @Needs('runs:write')
   @Unlimited()
   @Answers(200, RunView)
+  @ApiHeader(ENCODING)
   cancel(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.cancel(runId, caller.orgId, encodingOf(encoding));
   }

@@ -6,7 +6,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 const file = new URL('../../../libs/contracts/openapi.json', import.meta.url);
 const howTo = 'libs/contracts/openapi.json is not what the gateway describes: run `npm run build && npx node tools/openapi.ts`, read the difference, and commit it';
 
-type Operation = { responses: Record<string, unknown>; security?: unknown[] };
+type Operation = { responses: Record<string, { content?: object }>; security?: unknown[] };
 
 describe('the document of the public API', () => {
   test('that is checked in is the one that the gateway serves', async () => {
@@ -37,9 +37,26 @@ describe('the document of the public API', () => {
       'POST /v1/webhooks/subscriptions/{id}/rotate-secret', 'POST /v1/webhooks/subscriptions/{id}/test',
     ]);
     for (const { operation } of operations) {
-      expect(operation.security).toEqual([{ bearer: [] }]);
+      expect(operation.security).toEqual([{ bearer: [] }, { key: [] }]);
       expect(Object.keys(operation.responses).length).toBeGreaterThan(1);
     }
+  });
+
+  test('speaks the dialect of its version, not that of 3.0', async () => {
+    const document = JSON.stringify(await describeApi());
+    expect(document).not.toMatch(/"nullable":|"exclusiveM\w+":(true|false)/);
+    expect(document).toMatch(/"exclusiveMinimum":0/);
+  });
+
+  test.each([
+    ['/v1/runs/stream', 'post', { 200: ['text/event-stream'] }],
+    ['/v1/runs/{runId}/stream', 'get', { 200: ['text/event-stream'] }],
+    ['/v1/chat/completions', 'post', { 200: ['application/json', 'text/event-stream'], 202: ['application/json'] }],
+    ['/v1/completions', 'post', { 200: ['application/json', 'text/event-stream'] }],
+  ])('says in which forms %s answers', async (path, method, forms) => {
+    const { responses } = ((await describeApi()).paths[path] as Record<string, Operation>)[method] as Operation;
+    const found = Object.entries(responses).filter(([status]) => status !== 'default').map(([status, { content }]) => [status, Object.keys(content ?? {})]);
+    expect(Object.fromEntries(found)).toEqual(forms);
   });
 });
 

@@ -49,7 +49,10 @@ async function start(worker: Worker): Promise<void> {
   const secrets = localSecrets(dataDir);
   collectProcessMetrics();
   shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment), { log }));
-  const link = linkWork(worker, shutdown, (reason) => void stopBecause(reason));
+  const link = linkWork(worker, shutdown, (reason) => {
+    log.fatal({ err: reason.cause }, 'the thread that works has ended');
+    void stopBecause(reason);
+  });
   const complete: CompleteEnvironment = {
     ...environment,
     ADMIN_TOKEN: environment.ADMIN_TOKEN ?? secrets.adminToken,

@@ -13,10 +13,12 @@ describe('a request for a run', () => {
   });
 
   test('may carry what we do not know, and nulls where clients send them', () => {
-    const body = run({ metadata: null, content: null, skills: [], surprise: 1 }, { output: { callbackUrl: null, responseContent: null }, options: { awaitCompletion: true }, surprise: 2 });
+    const empty = { tools: null, answerFormat: null, metadata: null, content: null, images: null, skills: [], agentId: '', resources: null };
+    const body = run({ ...empty, surprise: 1 }, { output: { callbackUrl: null, responseContent: null }, options: { awaitCompletion: true, timeout: null, max_step_tokens: null }, surprise: 2 });
     expect(problems(body)).toEqual([]);
     expect(problems(run({}, { output: null, options: null }))).toEqual([]);
     expect(JSON.stringify(CreateRun.parse(body))).not.toContain('surprise');
+    expect(CreateRun.parse(body).input.tools).toEqual([]);
   });
 
   test.each([
@@ -29,6 +31,11 @@ describe('a request for a run', () => {
     ['output.responseContent', { output: { responseContent: 'half' } }],
   ])('names %s when it is out of bounds', (path, more) => {
     expect(problems(run({}, more))).toEqual([path]);
+  });
+
+  test('is told that an address is too long, and not that it is none', () => {
+    const { error } = CreateRun.safeParse(run({}, { output: { callbackUrl: `https://example.com/${'x'.repeat(2048)}` } }));
+    expect(error?.issues.map(({ message }) => message)).toEqual(['must be at most 2048 characters']);
   });
 
   test.each(['skills', 'agentId', 'resources'])('says that this server has no %s', (field) => {
@@ -73,6 +80,18 @@ describe('the content of a run', () => {
     expect(messages({ images: [`data:image/png;base64,${data}`] })).toEqual([]);
     expect(messages({ images: [`data:image/png;base64,${data}AAAA`] })).toEqual([expect.stringContaining('base64 characters')]);
     expect(messages({ content: [image({ kind: 'base64', data: `${data}AAAA`, mime: 'image/png' })] })).toHaveLength(1);
+  });
+});
+
+describe.each([['function', lookup], ['mcp', { url: 'https://mcp.example.com' }]])('the headers of a tool of the type %s', (type, fields) => {
+  const problemsOf = (headers: object) => problems(run({ tools: [{ ...fields, type, headers }] }));
+
+  test('are what HTTP can send', () => {
+    expect(problemsOf({ 'X-Key_1': 'a b\tc', 'x-latin': 'é', 'x-empty': '' })).toEqual([]);
+  });
+
+  test.each([{ 'x-a': 'b\r\nx-injected: 1' }, { 'x-a': 'b\u0000' }, { 'x-a': 'Ω' }, { 'x a': 'b' }, { '': 'b' }, { 'x:a': 'b' }, { 'x-ä': 'b' }])('are refused rather than left out: %j', (headers) => {
+    expect(problemsOf(headers)).toEqual([`input.tools.0.headers.${Object.keys(headers)[0]}`]);
   });
 });
 

@@ -58,6 +58,10 @@ describe('an engine', () => {
     for (const name of ['', 'TIM', 'tim ', 'gpt-5']) expect(findEngine(DEFAULT_ENGINES, name)).toBeUndefined();
   });
 
+  test.each(['subconscious/tim-qwen3.6-27b', 'subconscious/glm-5.2', 'subconscious/deepseek-v4-flash-marathon'])('of the catalogue that comes with us is a model for clients of the later API: %s', (name) => {
+    expect(plainModelOf(DEFAULT_ENGINES, undefined, name)).toMatchObject({ model: undefined });
+  });
+
   test('of the catalogue that comes with us has a name of its own, and a price', () => {
     const names = DEFAULT_ENGINES.flatMap(({ id, aliases }) => [id, ...aliases]);
     expect(new Set(names).size).toBe(names.length);
@@ -96,7 +100,8 @@ describe('a model that is called plainly', () => {
 
   test('is no engine, and nothing that nobody configured', () => {
     expect(['agent', 'acme/unknown', '', 'constructor'].map((name) => plainModelOf(engines, undefined, name))).toEqual([undefined, undefined, undefined, undefined]);
-    expect(DEFAULT_ENGINES.map(({ id }) => plainModelOf(DEFAULT_ENGINES, 'gpt-x', id))).toEqual(DEFAULT_ENGINES.map(() => undefined));
+    const agents = DEFAULT_ENGINES.filter(({ id }) => !id.includes('/'));
+    expect(agents.map(({ id }) => plainModelOf(DEFAULT_ENGINES, 'gpt-x', id))).toEqual(agents.map(() => undefined));
   });
 
   test('is the model of the one upstream that the operator named', () => {

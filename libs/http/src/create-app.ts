@@ -1,20 +1,27 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type DynamicModule, type INestApplication, StandardSchemaSerializerInterceptor, StandardSchemaValidationPipe } from '@nestjs/common';
+import { type DynamicModule, type INestApplication, StandardSchemaSerializerInterceptor } from '@nestjs/common';
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
 import { type Logger, metrics, metricsText, type StartedSpan, startSpan, traceIdOf, traceparentFrom, validTraceparent } from '@nightshift/runtime';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { refuseConnection } from './client-error.ts';
 import { ErrorFilter } from './error.filter.ts';
-import { invalidRequest } from './invalid-request.ts';
+import { parseBody } from './json-body.ts';
 import type { AppRequest } from './request.ts';
+import { ValidationPipe } from './validation.pipe.ts';
 
 /** The largest request body, in bytes (5 MiB). */
 export const BODY_BYTES_MAX = 5 * 1024 * 1024;
 
+/** How deep lists and objects may be nested in a request body. */
+export const BODY_LEVELS_MAX = 64;
+
 const DISCARDED_BYTES_MAX = 32 * 1024 * 1024;
+/** How long a request may take to arrive; its answer may take as long as it likes. */
+const REQUEST_TIMEOUT_MS = 120_000;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** What an app is made of besides its module. `serviceTokens`: callers by token; without it the routes are open to all. */
@@ -24,6 +31,7 @@ export interface AppOptions {
   readonly bodyBytesMax?: number;
   /** True once the process has been told to stop: its answers then ask for the connection to be closed. */
   readonly isStopping?: () => boolean;
+  readonly bodyLevelsMax?: number;
   readonly serviceTokens?: ReadonlyMap<string, string>;
 }
 
@@ -33,6 +41,8 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
   const instance = fastify({
     // An address that cannot be read reaches neither a hook nor Nest.
     frameworkErrors: (err, request, reply) => void errors.reply(err, request, reply.header('x-request-id', request.id)),
+    clientErrorHandler: ({ code }, socket) => refuseConnection(code, socket, newRequestId()),
+    requestTimeout: REQUEST_TIMEOUT_MS,
     bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
     forceCloseConnections: 'idle',
     // What comes over an open connection at the very end is answered like all before it.
@@ -40,25 +50,22 @@ export async function createApp(module: DynamicModule, options: AppOptions): Pro
     routerOptions: { maxParamLength: 512 },
     genReqId: (raw) => {
       const given = raw.headers['x-request-id'];
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`;
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId();
     },
   });
-  acceptJson(instance, options.bodyBytesMax ?? BODY_BYTES_MAX);
+  acceptJson(instance, options.bodyBytesMax ?? BODY_BYTES_MAX, options.bodyLevelsMax ?? BODY_LEVELS_MAX);
   noteRequests(instance, options);
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(instance as never), { logger: false, abortOnError: false, bodyParser: false });
-  app.useGlobalPipes(
-    new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }),
-  );
+  app.useGlobalPipes(new ValidationPipe());
   app.useGlobalFilters(errors);
   app.useGlobalInterceptors(new StandardSchemaSerializerInterceptor(app.get(Reflector)));
   return app;
 }
 
 /**
- * Official clients send a JSON content type with an empty body on cancel; that is a request without a body.
  * A body over the limit is read on and thrown away, within bounds, because a client that is still sending hears no answer.
  */
-function acceptJson(instance: FastifyInstance, bytesMax: number): void {
+function acceptJson(instance: FastifyInstance, bytesMax: number, levelsMax: number): void {
   instance.removeContentTypeParser('application/json');
   instance.addContentTypeParser('application/json', (request, payload, done) => {
     const chunks: Buffer[] = [];
@@ -74,11 +81,10 @@ function acceptJson(instance: FastifyInstance, bytesMax: number): void {
       if (bytes > bytesMax) return done(new AppError('request_too_large'));
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       (request as AppRequest).rawBody = body;
-      if (body.length === 0) return done(null, undefined);
       try {
-        done(null, JSON.parse(body.toString('utf8')));
+        done(null, parseBody(body, levelsMax));
       } catch (err) {
-        done(new AppError('invalid_request', { message: 'The request body is not valid JSON.', cause: err }));
+        done(err as Error);
       }
     });
   });
@@ -132,6 +138,10 @@ function spanOf({ method, routeOptions, headers }: AppRequest, service: string):
   const parent = validTraceparent(headerOf(headers.traceparent));
   if (PROBES.has(route) || (parent === undefined && route.startsWith('/internal/'))) return undefined;
   return startSpan(`${method} ${route}`, { parent, kind: 'server', attributes: { 'nightshift.service': service, 'http.request.method': method, 'http.route': route } });
+}
+
+function newRequestId(): string {
+  return `req_${randomUUID().replaceAll('-', '')}`;
 }
 
 function isAccepted(tokens: readonly { token: Buffer }[], header: string | undefined): boolean {

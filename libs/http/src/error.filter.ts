@@ -14,6 +14,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   405: 'not_found',
   409: 'conflict',
   413: 'request_too_large',
+  414: 'not_found',
   415: 'invalid_request',
   429: 'rate_limited',
   503: 'service_unavailable',

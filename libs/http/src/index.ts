@@ -5,7 +5,7 @@ export { createFetch, type EgressFetch, type FetchBounds } from './egress-fetch.
 export { type SanitizedHeaders, sanitizeHeaders } from './egress-headers.ts';
 export type { Lookup } from './egress-resolver.ts';
 export type { StreamedResponse } from './egress-stream.ts';
-export { type AppOptions, BODY_BYTES_MAX, connectionsGone, createApp, portOf, serveMetrics } from './create-app.ts';
+export { type AppOptions, BODY_BYTES_MAX, BODY_LEVELS_MAX, connectionsGone, createApp, portOf, serveMetrics } from './create-app.ts';
 export { HEARTBEAT_MS, withHeartbeats } from './heartbeats.ts';
 export { HealthController, MetricsController } from './health.controller.ts';
 export { httpTransport, InternalClient, type InternalTransport, injectTransport, type LocalRoutes } from './internal.client.ts';

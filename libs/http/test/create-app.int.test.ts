@@ -1,14 +1,16 @@
-import { request } from 'node:http';
+import { type Server, request } from 'node:http';
+import { connect } from 'node:net';
 import { Body, Controller, Get, Param, Post, Query, Req } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AppError, ErrorBody } from '@nightshift/contracts';
-import { type AppRequest, BODY_BYTES_MAX, createApp, HealthController, portOf, Returns, serveMetrics } from '@nightshift/http';
+import { type AppRequest, BODY_BYTES_MAX, BODY_LEVELS_MAX, createApp, HealthController, portOf, Returns, serveMetrics } from '@nightshift/http';
 import { createLog, ReadinessChecks } from '@nightshift/runtime';
 import { waitFor } from '@nightshift/testing';
 import { z } from 'zod';
 
 const Order = z.object({ name: z.string().min(1), lines: z.array(z.object({ count: z.number().int() })).default([]) });
 const Answer = z.object({ name: z.string() });
+const Car = z.object({ fields: z.record(z.string(), z.unknown()) });
 const readiness = new ReadinessChecks();
 let check: () => { state: 'ready' } | { state: 'degraded'; missing: string } | { state: 'unready'; reason: string } = () => ({ state: 'ready' });
 readiness.add(() => [check()]);
@@ -25,6 +27,12 @@ class OrdersController {
   @Returns(200, z.object({ id: z.string(), body: z.unknown(), rawBytes: z.number().nullable() }))
   cancel(@Param('id') id: string, @Body() body: unknown, @Req() req: AppRequest): { id: string; body: unknown; rawBytes: number | null } {
     return { id, body: body ?? 'nothing', rawBytes: req.rawBody?.length ?? null };
+  }
+
+  @Post('cars')
+  @Returns(201, Car)
+  car(@Body({ schema: Car }) car: z.infer<typeof Car>): z.infer<typeof Car> {
+    return car;
   }
 
   @Get('orders')
@@ -113,6 +121,34 @@ describe('a body', () => {
     expect(code(await send('POST', '/orders', { headers: { 'content-type': 'application/xml' }, body: '<name/>' }))).toEqual([400, 'invalid_request']);
   });
 
+  test('may be nested so deep and no deeper, and what is deeper takes no time', async () => {
+    const nested = (levels: number) => `{"name":"a","other":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+    expect(await send('POST', '/orders', { headers: json, body: nested(BODY_LEVELS_MAX) })).toMatchObject({ status: 201 });
+    for (const levels of [BODY_LEVELS_MAX + 1, 2_000_000]) {
+      const reply = await send('POST', '/orders', { headers: json, body: nested(levels) });
+      expect(code(reply)).toEqual([400, 'invalid_request']);
+      expect((reply.body as ErrorBody).error.message).toContain('levels deep');
+    }
+  });
+
+  test('keeps the keys that JavaScript has a meaning for', async () => {
+    const sent = { constructor: { prototype: [{ constructor: 'Ferrari' }] }, prototype: null, hasOwnProperty: 1 };
+    const reply = await send('POST', '/orders/7/cancel', { headers: json, body: JSON.stringify(sent) });
+    expect((reply.body as { body: unknown }).body).toEqual(sent);
+    expect(await send('POST', '/cars', { headers: json, body: JSON.stringify({ fields: sent }) })).toMatchObject({ status: 201, body: { fields: sent } });
+  });
+
+  test.each(['x'.repeat(600), '..', '%2e%2E', '.', '%2e'])('to an id that no object can have is a 404: %.10s', async (id) => {
+    expect(code(await send('POST', `/orders/${id}/cancel`))).toEqual([404, 'not_found']);
+  });
+
+  test('comes without the characters that no database stores', async () => {
+    const reply = await send('POST', '/orders/7/cancel', { headers: json, body: String.raw`{"a\u0000":["b\u0000c","\uD800","\ud83d\ude00","\\u0000"]}` });
+    expect((reply.body as { body: unknown }).body).toEqual({ a: ['bc', '\ufffd', '😀', String.raw`\u0000`] });
+    expect(await send('POST', '/orders/7%00/cancel')).toMatchObject({ status: 200, body: { id: '7\ufffd' } });
+    expect(await send('GET', '/orders?limit=5%00')).toMatchObject({ status: 200, body: { limit: 5 } });
+  });
+
   test('cannot change what all objects inherit', async () => {
     await send('POST', '/orders', { headers: json, body: '{"name":"a","__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}' });
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
@@ -166,11 +202,30 @@ describe('an error', () => {
     expect(reply.headers['x-request-id']).toBeTruthy();
   });
 
+  test.each([
+    ['no HTTP', 'NONSENSE\r\n\r\n', 400],
+    ['one that is two', 'POST /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}', 400],
+    ['one with 64 KiB of headers', `GET /orders HTTP/1.1\r\nhost: a\r\nx-a: ${'a'.repeat(65_536)}\r\n\r\n`, 431],
+  ])('of a request that is %s comes in the same envelope', async (_what, request, status) => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    socket.write(request);
+    let answer = '';
+    for await (const piece of socket) answer += String(piece);
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    const { error, requestId } = ErrorBody.parse(JSON.parse(body));
+    expect([error.code, head]).toEqual(['invalid_request', expect.stringContaining(`x-request-id: ${requestId}`)]);
+  });
+
   test('of a query names the parameter', async () => {
     expect(await send('GET', '/orders?limit=7')).toMatchObject({ status: 200, body: { limit: 7 } });
     const reply = await send('GET', '/orders?limit=many');
     expect([...code(reply), (reply.body as ErrorBody).error.details]).toEqual([400, 'invalid_request', { fields: { limit: expect.any(String) } }]);
   });
+});
+
+test('a request has two minutes to arrive', () => {
+  expect((app.getHttpServer() as Server).requestTimeout).toBe(120_000);
 });
 
 describe('a request id', () => {

@@ -53,16 +53,23 @@ export function connect(options: { url: string; max: number; name: string; onErr
     async transaction(work) {
       const client = await pool.connect();
       let failure: Error | undefined;
+      // A connection that ends between two statements has nobody else to tell, and an error that nobody hears ends the process.
+      const onLost = (err: Error): void => {
+        failure = err;
+        options.onError(err);
+      };
+      client.on('error', onLost);
       try {
         await client.query('begin');
         const result = await work(async <Row>(stmt: Statement, params: unknown[] = []) => (await client.query({ name: stmt.name, text: stmt.text, values: params })).rows as Row[]);
         await client.query('commit');
         return result;
       } catch (err) {
-        failure = err instanceof Error ? err : new Error(String(err));
+        failure ??= err instanceof Error ? err : new Error(String(err));
         await client.query('rollback').catch((rollback: Error) => options.onError(rollback));
         throw err;
       } finally {
+        client.removeListener('error', onLost);
         client.release(failure !== undefined && isInfrastructure(failure) ? failure : undefined);
       }
     },

@@ -68,6 +68,21 @@ describe('a database', () => {
     await admin.end();
   });
 
+  test('survives that a connection is killed between two statements of a transaction', async () => {
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    const before = lost.length;
+    const caught = await db.transaction(async (query) => {
+      const [self] = await query<{ pid: number }>(statement('self', 'select pg_backend_pid() as pid'));
+      await admin.query('select pg_terminate_backend($1)', [self?.pid]);
+      await waitFor(() => lost.length > before);
+      await query(ADD, ['five']);
+    }).then(() => undefined, (err: unknown) => err);
+    expect(isInfrastructure(caught)).toBe(true);
+    expect(await notes()).toEqual(['one', 'two']);
+    await admin.end();
+  });
+
   test('that cannot be reached is infrastructure', async () => {
     const nowhere = connect({ url: 'postgresql://nobody@127.0.0.1:1/none', max: 1, name: 'nowhere', onError: () => undefined });
     const err: unknown = await nowhere.query(statement('ping', 'select 1')).catch((failure: unknown) => failure);

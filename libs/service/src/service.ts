@@ -80,7 +80,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
     ? new BusStrategy({ bus: around.bus, service: name, pool: around.pool, deadLetters: () => deadLetters, readiness: around.readiness, log, onGap: () => gaps.forEach((gap) => gap()) })
     : undefined;
   const module = options.module({ db, relay, deadLetters, strategy, onStart: (start) => starts.push(start), onGap: (gap) => gaps.push(gap) });
-  const app = await createApp(module, { name, log, isStopping: () => around.shutdown.started, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX }) });
+  const app = await createApp(module, { name, log, isStopping: () => around.shutdown.started, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX, bodyLevelsMax: INTERNAL_BODY_LEVELS_MAX }) });
   if (strategy) app.connectMicroservice({ strategy }, { inheritAppConfig: true });
   options.beforeInit?.(app);
   await app.init();
@@ -106,6 +106,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
 }
 
 const INTERNAL_BODY_BYTES_MAX = 16 * 1024 * 1024;
+const INTERNAL_BODY_LEVELS_MAX = 512;
 
 async function migrateWhenReachable(options: ServiceOptions, around: Surroundings, log: Logger): Promise<void> {
   for (let told = false; ; told = true) {

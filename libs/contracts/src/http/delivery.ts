@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { queryInteger } from './query-integer.ts';
 
 /** pending: an attempt is due or awaited; dead: the last retry failed, or the endpoint is gone; canceled: its subscription does not want it any more. */
 export const DeliveryStatus = z.enum(['pending', 'delivered', 'dead', 'canceled']).meta({ id: 'DeliveryStatus' });
@@ -60,7 +61,7 @@ export const DeliveryFilter = z.object({
 export type DeliveryFilter = z.infer<typeof DeliveryFilter>;
 
 /** Query of GET /v1/webhooks/deliveries. */
-export const ListDeliveries = DeliveryFilter.extend({ limit: z.coerce.number().int().min(1).max(100).default(50), cursor: z.string().max(256).optional() });
+export const ListDeliveries = DeliveryFilter.extend({ limit: queryInteger(1, 100).default(50), cursor: z.string().max(256).optional() });
 export type ListDeliveries = z.infer<typeof ListDeliveries>;
 
 /** Query of GET /v1/webhooks/dead-letters. */

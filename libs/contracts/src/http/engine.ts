@@ -93,11 +93,11 @@ export const EnginesFile = z
   });
 export type EnginesFile = z.infer<typeof EnginesFile>;
 
-const engine = (id: string, input: number, output: number, aliases: string[] = []): Engine => ({
+const engine = (id: string, input: number, output: number, aliases: string[] = [], cachedInput?: number): Engine => ({
   id,
   aliases,
   upstreams: [],
-  prices: { input, output },
+  prices: { input, output, ...(cachedInput !== undefined && { cachedInput }) },
   limits: { contextTokens: 128_000 },
 });
 
@@ -110,6 +110,8 @@ export const DEFAULT_ENGINES: readonly Engine[] = [
   engine('timini', 2, 12),
   { ...engine('tim-claude', 4, 15), images: true },
   { ...engine('tim-claude-heavy', 6, 25), images: true },
+  engine('subconscious/tim-qwen3.6-27b', 0.5, 3.5, ['subconscious/deepseek-v4-flash-marathon', 'subconscious/deepseek-v4.1-flash-marathon'], 0.05),
+  engine('subconscious/glm-5.2', 1.4, 4.4, ['subconscious/glm-5.3-marathon'], 0.26),
 ];
 
 /** The engine that answers for an id or alias, or undefined. */

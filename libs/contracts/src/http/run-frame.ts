@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { queryInteger } from './query-integer.ts';
 import { RunError, RunResult, RunUsage } from './run.ts';
 
 /** What a frame of a run's stream is: its begin, text of its document, a task that is finished, a tool call that was answered, its end. */
@@ -18,7 +19,7 @@ export type FrameEnd = z.infer<typeof FrameEnd>;
 
 /** Query of a run's stream. */
 export const StreamQuery = z.object({
-  starting_after: z.coerce.number().int().nonnegative().max(2_147_483_647).optional().describe('Goes on after the event with this id.'),
+  starting_after: queryInteger(0, 2_147_483_647).optional().describe('Goes on after the event with this id.'),
   on_disconnect: z.enum(['continue', 'cancel']).default('continue').describe('What becomes of the run when the client leaves.'),
 });
 export type StreamQuery = z.infer<typeof StreamQuery>;

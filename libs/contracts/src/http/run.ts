@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RunLimits } from './engine.ts';
 import { InputContent, InputImages, RunContent } from './content.ts';
+import { queryInteger } from './query-integer.ts';
 import { SealedTool, Tool } from './tool.ts';
 
 /** Every state of a run on the wire; the last four are terminal. */
@@ -18,14 +19,14 @@ export const AnswerEncoding = z.enum(['object', 'string']);
 export type AnswerEncoding = z.infer<typeof AnswerEncoding>;
 
 const JsonObject = z.record(z.string(), z.unknown());
-const CallbackUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2048);
+const CallbackUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2048, { error: 'must be at most 2048 characters' });
 
-const notHere = (what: string) => z.unknown().refine((value) => value === undefined || value === null || (Array.isArray(value) && value.length === 0), { error: `this server has no ${what}` }).optional();
+const notHere = (what: string) => z.unknown().refine((value) => value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0), { error: `this server has no ${what}` }).optional();
 
 const RunInput = z.object({
   instructions: z.string().min(1).describe('What the agent has to do.'),
-  tools: z.array(Tool).max(128).default([]),
-  answerFormat: JsonObject.optional().describe('JSON Schema of the answer.'),
+  tools: z.array(Tool).max(128).nullish().transform((tools) => tools ?? []),
+  answerFormat: JsonObject.nullish().describe('JSON Schema of the answer.'),
   metadata: JsonObject.nullish().describe('Comes back in the webhook.'),
   content: InputContent.nullish().describe('Text and images besides the instructions; images for engines that take them.'),
   images: InputImages.nullish().describe('Images as URLs or `data:` URIs; the same as image blocks at the end of `content`.'),
@@ -35,11 +36,11 @@ const RunInput = z.object({
 });
 
 const RunOptions = z.object({
-  timeout: z.number().int().min(1).max(3600).optional().describe('Seconds from the first turn; default 3600.'),
-  max_step_tokens: z.number().int().min(256).max(20000).optional().describe('Output tokens of one model turn.'),
+  timeout: z.number().int().min(1).max(3600).nullish().describe('Seconds from the first turn; default 3600.'),
+  max_step_tokens: z.number().int().min(256).max(20000).nullish().describe('Output tokens of one model turn.'),
 });
 
-/** Body of POST /v1/runs. Unknown keys are ignored. */
+/** Body of POST /v1/runs. Unknown keys are ignored, and null is as good as absent where a field may be left out. */
 export const CreateRun = z
   .object({
     engine: z.string().min(1).max(128),
@@ -132,12 +133,12 @@ export const RunView = z
 export type RunView = z.infer<typeof RunView>;
 
 /** Query of GET /v1/runs. */
-export const ListRuns = z.object({ limit: z.coerce.number().int().min(1).max(100).default(50), cursor: z.string().max(256).optional() });
+export const ListRuns = z.object({ limit: queryInteger(1, 100).default(50), cursor: z.string().max(256).optional() });
 export type ListRuns = z.infer<typeof ListRuns>;
 
 /** Query of GET /v1/runs/{runId}/wait. */
 export const WaitRun = z.object({
-  timeout: z.preprocess((text) => (typeof text === 'string' && !/^\d+$/.test(text) ? Number.NaN : text), z.coerce.number().int().min(0).max(60)).default(30).describe('Seconds; 30 by default.'),
+  timeout: queryInteger(0, 60).default(30).describe('Seconds; 30 by default.'),
 });
 export type WaitRun = z.infer<typeof WaitRun>;
 

@@ -9,6 +9,11 @@ export const ToolName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1-64 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const JsonObject = z.record(z.string(), z.unknown());
 
+// Names and values as HTTP can send them (RFC 9110, sections 5.1 and 5.5): one that it cannot would be missing from each call.
+const HeaderName = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'must be a header name');
+const HeaderValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must be a header value: one line of Latin-1');
+const Headers = z.record(HeaderName, HeaderValue);
+
 export const FunctionFields = z.object({
   name: ToolName,
   description: z.string().max(8192).optional(),
@@ -16,7 +21,7 @@ export const FunctionFields = z.object({
   method: z.preprocess((v) => (typeof v === 'string' ? v.toUpperCase() : v), z.enum(['POST', 'GET'])).default('POST'),
   timeout: z.number().positive().max(TOOL_TIMEOUT_SECONDS_MAX * 1000).optional().describe('Seconds, default 30; above 600: milliseconds.'),
   parameters: JsonObject.default({ type: 'object', properties: {} }).describe('JSON Schema of the arguments.'),
-  headers: z.record(z.string(), z.string()).optional().describe('Sent with each call of this tool only; stored sealed.'),
+  headers: Headers.optional().describe('Sent with each call of this tool only; stored sealed.'),
   defaults: JsonObject.optional().describe('Hidden from the model and merged over its arguments; stored sealed.'),
   envelope: z.boolean().optional().describe('POST only: the body is `{"tool_name", "parameters", "request_id"}` instead of the arguments alone.'),
   retry: z.enum(['safe', 'never']).default('safe').describe('`never`: a call that may have taken effect is not repeated.'),
@@ -44,8 +49,8 @@ export const PlatformTool = z
 
 const McpAuth = z.object({
   type: z.enum(['bearer', 'api_key']),
-  token: z.string(),
-  header: z.string().optional().describe('Of `api_key`; default X-Api-Key.'),
+  token: HeaderValue,
+  header: HeaderName.optional().describe('Of `api_key`; default X-Api-Key.'),
 });
 
 /** A server that speaks the Model Context Protocol; all historical spellings. */
@@ -58,7 +63,7 @@ export const McpTool = z
     allow: z.array(z.string()).optional().describe('The same as `allowedTools`.'),
     name: z.string().optional().describe('The same as `allowedTools` with one name.'),
     auth: McpAuth.optional(),
-    headers: z.record(z.string(), z.string()).optional().describe('Sent with each request to this server only; stored sealed.'),
+    headers: Headers.optional().describe('Sent with each request to this server only; stored sealed.'),
   })
   .refine((tool) => tool.url ?? tool.server, { error: 'an MCP tool needs a url', path: ['url'] })
   .meta({ id: 'McpTool' });
@@ -101,7 +106,7 @@ export const SealedTool = z.discriminatedUnion('type', [SealedFunctionTool, Stor
 export type SealedTool = z.infer<typeof SealedTool>;
 
 /** What `sealed` holds once opened. */
-export const ToolCredentials = z.object({ headers: z.record(z.string(), z.string()).optional(), defaults: JsonObject.optional(), auth: McpAuth.optional() });
+export const ToolCredentials = z.object({ headers: z.record(z.string(), z.string()).optional(), defaults: JsonObject.optional(), auth: McpAuth.extend({ token: z.string(), header: z.string().optional() }).optional() });
 export type ToolCredentials = z.infer<typeof ToolCredentials>;
 
 /** A tool's timeout in milliseconds, from the wire's seconds (or, above 600, milliseconds). */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const WebhookEventType = z.enum(['job.succeeded', 'job.failed', 'job.canceled', 'job.completed']);
 export type WebhookEventType = z.infer<typeof WebhookEventType>;
 
-const CallbackUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2048);
+const CallbackUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2048, { error: 'must be at most 2048 characters' });
 const Secret = z.string().min(8).max(256);
 const Description = z.string().max(512);
 const EventTypes = z.array(WebhookEventType).min(1).max(16);
