@@ -7,3 +7,4 @@ export { DeadLettersController } from './dead-letters.controller.ts';
 export { KafkaBus, type KafkaOptions } from './kafka.bus.ts';
 export { LocalBus } from './local.bus.ts';
 export type { Message } from './message.ts';
+export { provisionTopics, type TopicsWanted } from './provision-topics.ts';

@@ -1,5 +1,5 @@
 import { httpStreams, httpTransport, InternalClient } from '@nightshift/http';
-import { type Bus, KafkaBus } from '@nightshift/messaging';
+import { type Bus, KafkaBus, type KafkaOptions } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
 import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
 import { type ClusterEnvironment, acceptedTokens } from './environment.ts';
@@ -41,10 +41,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   const shutdown = new Shutdown();
   const readiness = new ReadinessChecks();
   const bus = new KafkaBus({
-    clientId: `nightshift-${app}`,
-    brokers: environment.KAFKA_BROKERS,
-    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
-    ...saslOf(environment),
+    ...kafkaAddress(environment, `nightshift-${app}`),
     sessionTimeoutMs: environment.KAFKA_SESSION_TIMEOUT_MS,
     log,
   });
@@ -103,8 +100,13 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   };
 }
 
-function saslOf(environment: ClusterEnvironment): { sasl?: { mechanism: 'plain'; username: string; password: string } } {
+/** How to reach Kafka. */
+export function kafkaAddress(environment: Pick<ClusterEnvironment, `KAFKA_${'BROKERS' | 'SSL_ENABLED' | 'SSL_CA' | 'SASL_MECHANISM' | 'SASL_USERNAME' | 'SASL_PASSWORD'}`>, clientId: string): Pick<KafkaOptions, 'clientId' | 'brokers' | 'ssl' | 'sasl'> {
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = environment;
-  if (mechanism === undefined || username === undefined || password === undefined) return {};
-  return { sasl: { mechanism: mechanism as 'plain', username, password } };
+  return {
+    clientId,
+    brokers: environment.KAFKA_BROKERS,
+    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
+    ...(mechanism !== undefined && username !== undefined && password !== undefined && { sasl: { mechanism: mechanism as 'plain', username, password } }),
+  };
 }
