@@ -46,9 +46,12 @@ export type ProcessEnvironment = z.infer<typeof ProcessEnvironment>;
 export const ClusterEnvironment = ProcessEnvironment.extend({
   METRICS_PORT: Port.optional().describe('Default PORT + 2.'),
   DATABASE_URL: z.string({ error: 'is required: postgresql://user:password@host:5432/database' }),
+  DATABASE_CONNECTIONS_MAX: z.coerce.number().int().positive().default(12).describe('Connections that this process may open to PostgreSQL.'),
   KAFKA_BROKERS: z.string({ error: 'is required: host:port, or several with commas' }).pipe(List),
   KAFKA_SSL_ENABLED: Flag.optional(),
   KAFKA_SSL_CA: z.string().optional().describe('PEM.'),
+  KAFKA_SSL_CERT: z.string().optional().describe('PEM: shows the brokers who this is, with KAFKA_SSL_KEY.'),
+  KAFKA_SSL_KEY: z.string().optional().describe('PEM.'),
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD: z.string().optional(),

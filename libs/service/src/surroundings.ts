@@ -32,8 +32,6 @@ export interface Surroundings {
   readonly poolClient?: (app: App, pool: string) => InternalClient | undefined;
 }
 
-const CONNECTIONS_MAX = 12;
-
 /** The surroundings of a service in the cluster shape. */
 export async function clusterSurroundings(app: App, environment: ClusterEnvironment): Promise<Surroundings> {
   const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') }).child({ service: app });
@@ -43,7 +41,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   const bus = new KafkaBus({
     clientId: `nightshift-${app}`,
     brokers: environment.KAFKA_BROKERS,
-    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
+    ssl: sslOf(environment),
     ...saslOf(environment),
     sessionTimeoutMs: environment.KAFKA_SESSION_TIMEOUT_MS,
     log,
@@ -89,7 +87,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     shutdown,
     databaseUrl: environment.DATABASE_URL,
     redisUrl: environment.REDIS_URL,
-    connectionsMax: CONNECTIONS_MAX,
+    connectionsMax: environment.DATABASE_CONNECTIONS_MAX,
     pool: environment.POOL,
     onePool: undefined,
     serviceTokens: acceptedTokens(environment),
@@ -101,6 +99,13 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     },
     poolClient,
   };
+}
+
+/** What Kafka is spoken to with: an authority or a certificate turns TLS on. */
+export function sslOf(environment: Pick<ClusterEnvironment, 'KAFKA_SSL_ENABLED' | 'KAFKA_SSL_CA' | 'KAFKA_SSL_CERT' | 'KAFKA_SSL_KEY'>): boolean | { ca?: string[]; cert?: string; key?: string } {
+  const { KAFKA_SSL_ENABLED: enabled, KAFKA_SSL_CA: ca, KAFKA_SSL_CERT: cert, KAFKA_SSL_KEY: key } = environment;
+  if (ca === undefined && cert === undefined) return enabled ?? false;
+  return { ...(ca !== undefined && { ca: [ca] }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }
 
 function saslOf(environment: ClusterEnvironment): { sasl?: { mechanism: 'plain'; username: string; password: string } } {
