@@ -75,7 +75,7 @@ async function run(): Promise<void> {
   const needsServers = isOf(/^e2e\/|\/test\/|\.int\.test\.ts$/);
   const [isReady] = await Promise.all([needsServers ? step('infrastructure', startServers) : true, isWhole ? check() : undefined]);
   if (!isReady) return;
-  if (isOf(/^(?!e2e\/)/)) await runTests('unit-and-integration', ['--selectProjects', 'unit', 'integration', '--maxWorkers=2']);
+  if (isOf(/^(?!e2e\/)/)) await runTests('unit-and-integration', ['--selectProjects', 'unit', 'integration', 'chart', '--maxWorkers=2']);
   if (isOf(/^e2e\//)) await runTests('e2e', ['--selectProjects', 'e2e', '--runInBand']);
 }
 

@@ -3,6 +3,7 @@ import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
 import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
 import { type ClusterEnvironment, acceptedTokens } from './environment.ts';
+import { kafkaSsl } from './kafka-ssl.ts';
 import { keepTracesTogether } from './kept-traces.hints.ts';
 import type { UrlsOf } from './pool-urls.ts';
 
@@ -41,7 +42,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
   const bus = new KafkaBus({
     clientId: `nightshift-${app}`,
     brokers: environment.KAFKA_BROKERS,
-    ssl: sslOf(environment),
+    ssl: kafkaSsl(environment),
     ...saslOf(environment),
     sessionTimeoutMs: environment.KAFKA_SESSION_TIMEOUT_MS,
     log,
@@ -99,13 +100,6 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     },
     poolClient,
   };
-}
-
-/** What Kafka is spoken to with: an authority or a certificate turns TLS on. */
-export function sslOf(environment: Pick<ClusterEnvironment, 'KAFKA_SSL_ENABLED' | 'KAFKA_SSL_CA' | 'KAFKA_SSL_CERT' | 'KAFKA_SSL_KEY'>): boolean | { ca?: string[]; cert?: string; key?: string } {
-  const { KAFKA_SSL_ENABLED: enabled, KAFKA_SSL_CA: ca, KAFKA_SSL_CERT: cert, KAFKA_SSL_KEY: key } = environment;
-  if (ca === undefined && cert === undefined) return enabled ?? false;
-  return { ...(ca !== undefined && { ca: [ca] }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }
 
 function saslOf(environment: ClusterEnvironment): { sasl?: { mechanism: 'plain'; username: string; password: string } } {
