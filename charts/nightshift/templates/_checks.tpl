@@ -77,6 +77,10 @@
 {{- $root := . -}}
 {{- range $pool, $apps := .Values.pools -}}
 {{- if eq $pool "shared" -}}{{- $problems = append $problems "pools.shared: \"shared\" is the pool of `apps`: give the pool another name" -}}{{- end -}}
+{{- $longest := include "nightshift.workloadName" (dict "root" $root "app" "engine-orchestrator" "pool" $pool) -}}
+{{- if gt (len $longest) 63 -}}
+{{- $problems = append $problems (printf "pools.%s: %s has more than the 63 characters that Kubernetes takes: shorten the pool's name, or set a short fullnameOverride" $pool $longest) -}}
+{{- end -}}
 {{- range $name, $upstream := default dict $apps.upstreams -}}
 {{- if not (hasKey $root.Values.engines.upstreams $name) -}}
 {{- $problems = append $problems (printf "pools.%s.upstreams: no engine uses %q: a pool's upstream takes the place of one in engines.upstreams (there are: %s)" $pool $name (keys $root.Values.engines.upstreams | sortAlpha | join ", " | default "none")) -}}

@@ -12,9 +12,10 @@ billing: [gateway]
 {{- upper . | replace "-" "_" -}}
 {{- end -}}
 
-{{/* The pool whose Service a caller in `pool` is sent to: its own where the pool has that app, else the shared one. */}}
+{{/* The pool whose Service a caller in `pool` is sent to: the two of a pool keep to each other, everything else is shared. */}}
 {{- define "nightshift.poolOf" -}}
-{{- if and (ne .pool "shared") (or (has .app (list "engine-orchestrator" "tool-executor"))) -}}{{ .pool }}{{- else -}}shared{{- end -}}
+{{- $both := list "engine-orchestrator" "tool-executor" -}}
+{{- if and (ne .pool "shared") (has .app $both) (has .caller $both) -}}{{ .pool }}{{- else -}}shared{{- end -}}
 {{- end -}}
 
 {{/*
@@ -28,12 +29,18 @@ Argument: a workload with "root". A JSON object of texts.
 {{- $vars := dict "HOST" $values.listenHost "PORT" $values.ports.http "METRICS_PORT" $values.ports.metrics -}}
 {{- $vars = merge $vars (include "nightshift.kafkaConfig" $root | fromJson) (include "nightshift.databaseConfig" $root | fromJson) -}}
 {{- $_ := set $vars "DATABASE_CONNECTIONS_MAX" .spec.databaseConnections -}}
-{{- if eq .app "gateway" -}}{{- $_ := set $vars "ADMIN_PORT" $values.ports.admin -}}{{- end -}}
+{{- if eq .app "gateway" -}}
+{{- $_ := set $vars "ADMIN_PORT" $values.ports.admin -}}
+{{- /* Every pool that there may be, so that one more needs no restart of the gateways. */ -}}
+{{- range $app := list "engine-orchestrator" "tool-executor" -}}
+{{- $_ := set $vars (printf "%s_POOL_URLS" (include "nightshift.variable" $app)) (printf "*=http://%s-%s-{pool}:%v" (include "nightshift.fullname" $root) $app $values.ports.http) -}}
+{{- end -}}
+{{- end -}}
 {{- if has .app (list "engine-orchestrator" "tool-executor") -}}{{- $_ := set $vars "POOL" .pool -}}{{- end -}}
 {{- $workload := . -}}
 {{- range $app, $callers := include "nightshift.callers" . | fromYaml -}}
 {{- if has $workload.app $callers -}}
-{{- $pool := include "nightshift.poolOf" (dict "app" $app "pool" $workload.pool) -}}
+{{- $pool := include "nightshift.poolOf" (dict "app" $app "pool" $workload.pool "caller" $workload.app) -}}
 {{- $name := include "nightshift.workloadName" (dict "root" $root "app" $app "pool" $pool) -}}
 {{- $_ := set $vars (printf "%s_URL" (include "nightshift.variable" $app)) (printf "http://%s:%v" $name $values.ports.http) -}}
 {{- end -}}

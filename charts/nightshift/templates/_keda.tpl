@@ -38,7 +38,7 @@ scale by the age of the oldest due row. `Value`, because that age is one for all
   metricType: Value
   metadata:
     serverAddress: {{ $values.keda.prometheus.serverAddress }}
-    query: max(nightshift_oldest_due_seconds{namespace="{{ .root.Release.Namespace }}",app_kubernetes_io_instance="{{ .root.Release.Name }}",nightshift_pool="{{ .pool }}",work="{{ $work.work }}"})
+    query: max(nightshift_oldest_due_seconds{namespace="{{ .root.Release.Namespace }}",work="{{ $work.work }}",pool="{{ $pool }}"})
     threshold: {{ .spec.autoscaling.queueAgeSeconds | quote }}
     ignoreNullValues: "false"
   {{- with $values.keda.prometheus.authenticationRef }}
