@@ -20,14 +20,23 @@ export type Manifest = { readonly kind: string; readonly apiVersion: string; rea
 const kubeVersion = 'v1.34.0';
 const helm = await goProgram('helm');
 
+function render(values: string, settings: readonly string[], release: string): Promise<string> {
+  return runCommand(helm, ['template', release, chart, '--namespace', 'ns', '--kube-version', kubeVersion, '--values', values, ...settings.flatMap((setting) => ['--set-json', setting])], { quiet: true });
+}
+
 /** The text that helm renders. Throws `CommandFailed` with its message. */
-export function template(installation: string, settings: readonly string[] = [], release = 'r'): Promise<string> {
-  return runCommand(helm, ['template', release, chart, '--namespace', 'ns', '--kube-version', kubeVersion, '--values', valuesFile(installation), ...settings.flatMap((setting) => ['--set-json', setting])], { quiet: true });
+export function template(installation: string, settings: readonly string[] = []): Promise<string> {
+  return render(valuesFile(installation), settings, 'r');
 }
 
 /** The objects of an installation. */
 export async function manifests(installation: string, settings: readonly string[] = [], release = 'r'): Promise<Manifest[]> {
-  return objects(await template(installation, settings, release));
+  return objects(await render(valuesFile(installation), settings, release));
+}
+
+/** The objects of a release with values from elsewhere. */
+export async function manifestsWith(values: string, release: string): Promise<Manifest[]> {
+  return objects(await render(values, [], release));
 }
 
 /** The objects of a text of several documents. */

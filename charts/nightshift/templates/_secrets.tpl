@@ -60,7 +60,8 @@ Where a key is found: {name, key} of a Secret. What the operator names wins; els
 {{- $ref = dict "name" .name "key" (ternary .usernameKey .passwordKey (eq $.secret.name "KAFKA_SASL_USERNAME")) -}}
 {{- end -}}{{- end -}}
 {{- end -}}
-{{- if and (not $ref) $values.secrets.existingSecret -}}{{- $ref = dict "name" $values.secrets.existingSecret "key" .secret.key -}}{{- end -}}
+{{- $url := get (dict "database" $values.database.url "migrations" $values.migrations.url "redis" $values.redis.url) .secret.of -}}
+{{- if and (not $ref) (not $url) $values.secrets.existingSecret -}}{{- $ref = dict "name" $values.secrets.existingSecret "key" .secret.key -}}{{- end -}}
 {{- if not $ref -}}{{- $ref = dict "name" .holder "key" .secret.key "own" true -}}{{- end -}}
 {{- if .secret.optional -}}{{- $_ := set $ref "optional" true -}}{{- end -}}
 {{- toJson $ref -}}
