@@ -13,6 +13,7 @@ import { ToolEnvironment } from '@nightshift/tool-executor';
 import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
 import { parse } from 'yaml';
 import { valuesSchema } from '../../tools/chart/schema.ts';
+import { withValuesTable } from '../../tools/chart/values-table.ts';
 import { variablesByApp } from '../../tools/chart/variables.ts';
 import { chart, chartFile, type Manifest, manifests, podOf, root } from './chart.ts';
 
@@ -80,4 +81,9 @@ test('what claims work is scaled by its own table', () => {
     expect(sources).toContain(`name: '${table}'`);
     expect(sources).toContain(`observeWork('${name}'`);
   }
+});
+
+test('the table of the values is up to date (node tools/chart/write.ts)', () => {
+  const page = readFileSync(join(root, 'docs/kubernetes.md'), 'utf8');
+  expect(withValuesTable(page, readFileSync(join(chart, 'values.yaml'), 'utf8'))).toBe(page);
 });
