@@ -33,6 +33,7 @@ const config: Config = {
   projects: [
     project('unit', ['libs/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tools/**/!(*.int).test.ts']),
     project('integration', ['libs/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tools/**/*.int.test.ts']),
+    project('chart', ['charts/tests/*.test.ts']),
     project('e2e', ['e2e/**/*.test.ts'], {
       globalSetup: '<rootDir>/e2e/jest-setup.ts',
       globalTeardown: '<rootDir>/e2e/jest-teardown.ts',

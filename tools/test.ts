@@ -59,6 +59,11 @@ async function startServers(): Promise<void> {
   Object.assign(process.env, await startTestServers(temporary, (server) => servers.push(server)));
 }
 
+async function provisionChart(): Promise<void> {
+  const { provisionChartTools } = await import('./infrastructure/chart-tools.ts');
+  await provisionChartTools();
+}
+
 async function runTests(name: string, flags: readonly string[]): Promise<void> {
   if (interrupted !== undefined) return;
   const result = await runJest([...flags, ...args], join(temporary, `${name}.json`), process.env, (child) => (jest = child));
@@ -73,9 +78,13 @@ async function run(): Promise<void> {
   if (tests.length === 0) return report(`no test file matches ${args.join(' ')}`);
   const isOf = (pattern: RegExp) => tests.some((path) => pattern.test(relative(root, path)));
   const needsServers = isOf(/^e2e\/|\/test\/|\.int\.test\.ts$/);
-  const [isReady] = await Promise.all([needsServers ? step('infrastructure', startServers) : true, isWhole ? check() : undefined]);
-  if (!isReady) return;
-  if (isOf(/^(?!e2e\/)/)) await runTests('unit-and-integration', ['--selectProjects', 'unit', 'integration', '--maxWorkers=2']);
+  const [isReady, isChartReady] = await Promise.all([
+    needsServers ? step('infrastructure', startServers) : true,
+    isOf(/^charts\//) ? step('chart tools', provisionChart) : true,
+    isWhole ? check() : undefined,
+  ]);
+  if (!isReady || !isChartReady) return;
+  if (isOf(/^(?!e2e\/)/)) await runTests('unit-and-integration', ['--selectProjects', 'unit', 'integration', 'chart', '--maxWorkers=2']);
   if (isOf(/^e2e\//)) await runTests('e2e', ['--selectProjects', 'e2e', '--runInBand']);
 }
 

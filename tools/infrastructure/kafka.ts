@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, stablePort } from '@nightshift/runtime';
-import { CommandFailed, runCommand } from '../command.ts';
+import { runCommand } from '../command.ts';
 import { cached } from './cache.ts';
+import { fetchLibraries, java } from './maven.ts';
 import { type Server, startServer } from './server.ts';
 
 const version = '4.1.1';
@@ -52,11 +53,6 @@ const settings = {
   'log.retention.hours': 24,
 };
 
-function java(): string {
-  const home = process.env['JAVA_HOME'];
-  return home !== undefined && existsSync(join(home, 'bin/java')) ? join(home, 'bin/java') : 'java';
-}
-
 async function requireJava(): Promise<void> {
   const install = `a JDK ${jdkMin} or newer, for instance with \`apt-get install openjdk-17-jdk-headless\``;
   let output: string;
@@ -71,22 +67,8 @@ async function requireJava(): Promise<void> {
 
 function libraries(): Promise<string> {
   return cached(`kafka-${version}`, async (directory) => {
-    const dependency = (group: string, artifact: string, release: string) =>
-      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${release}</version></dependency>`;
     console.error(`nightshift: fetching Kafka ${version} from Maven Central (43 MB, once for all clones)`);
-    const pom = join(directory, 'pom.xml');
-    writeFileSync(
-      pom,
-      `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>nightshift</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies>${dependency('org.apache.kafka', 'kafka_2.13', version)}${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}</dependencies></project>\n`,
-    );
-    try {
-      await runCommand('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${join(directory, 'libs')}`], { quiet: true });
-    } catch (err) {
-      const isMissing = err instanceof CommandFailed && err.message.includes('ENOENT');
-      throw isMissing ? new Error('Kafka is fetched with Maven: install it, for instance with `apt-get install maven`', { cause: err }) : err;
-    }
+    await fetchLibraries(directory, [`org.apache.kafka:kafka_2.13:${version}`, 'org.slf4j:slf4j-simple:1.7.36'], 'Kafka');
   });
 }
 

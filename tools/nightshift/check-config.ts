@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expectedTopics, KafkaTopics } from '@nightshift/messaging';
 import { type App, APPS, parseConfig } from '@nightshift/runtime';
-import { ClusterEnvironment, CONNECTIONS_MAX, KafkaEnvironment } from '@nightshift/service';
+import { ClusterEnvironment, KafkaEnvironment } from '@nightshift/service';
 import { type Command, Option } from 'commander';
 import { Redis } from 'ioredis';
 import { parseReplicas } from '../cluster/plan.ts';
@@ -38,7 +38,7 @@ export function addCheckConfig(program: Command, shell: Shell): void {
 }
 
 async function check({ env }: Installation, { app, replicas }: CheckOptions): Promise<Said> {
-  const connections = connectionsOf(app, replicas);
+  const connections = connectionsOf(app, replicas, env);
   const checks = [...(await checkVariables(app, env)), ...(await checkServers(app, env, connections))];
   const failed = checks.filter(({ state }) => state === 'fail').length;
   const lines = checks.map(({ name, state, detail, advice }) => `${state.padEnd(4)}  ${name}: ${detail}${advice === undefined ? '' : `\n      ${advice}`}`);
@@ -49,11 +49,12 @@ async function check({ env }: Installation, { app, replicas }: CheckOptions): Pr
   };
 }
 
-function connectionsOf(app: Checkable, replicas: string | undefined): number {
+function connectionsOf(app: Checkable, replicas: string | undefined, env: Environment): number {
   if (app === 'standalone') return STANDALONE_CONNECTIONS;
+  const each = ClusterEnvironment.shape.DATABASE_CONNECTIONS_MAX.catch(0).parse(env['DATABASE_CONNECTIONS_MAX']);
   try {
     const counts = parseReplicas(replicas, APPS);
-    return APPS.reduce((sum, name) => sum + (counts.get(name) ?? 1) * CONNECTIONS_MAX, 0);
+    return APPS.reduce((sum, name) => sum + (counts.get(name) ?? 1) * each, 0);
   } catch (err) {
     throw new Failure(EXIT.usage, reasonOf(err).replace('REPLICAS', '--replicas'), { cause: err });
   }

@@ -3,6 +3,7 @@ import { PoolName, SHARED_POOL } from '@nightshift/contracts';
 import type { KafkaAddress } from '@nightshift/messaging';
 import { APPS, TRACE_SAMPLERS } from '@nightshift/runtime';
 import { z } from 'zod';
+import { kafkaSsl } from './kafka-ssl.ts';
 import { List } from './list.ts';
 import { PoolUrls } from './pool-urls.ts';
 
@@ -47,9 +48,12 @@ export type ProcessEnvironment = z.infer<typeof ProcessEnvironment>;
 export const ClusterEnvironment = ProcessEnvironment.extend({
   METRICS_PORT: Port.optional().describe('Default PORT + 2.'),
   DATABASE_URL: z.string({ error: 'is required: postgresql://user:password@host:5432/database' }),
+  DATABASE_CONNECTIONS_MAX: z.coerce.number().int().positive().default(12).describe('Connections that this process may open to PostgreSQL.'),
   KAFKA_BROKERS: z.string({ error: 'is required: host:port, or several with commas' }).pipe(List),
   KAFKA_SSL_ENABLED: Flag.optional(),
   KAFKA_SSL_CA: z.string().optional().describe('PEM.'),
+  KAFKA_SSL_CERT: z.string().optional().describe('PEM: shows the brokers who this is, with KAFKA_SSL_KEY.'),
+  KAFKA_SSL_KEY: z.string().optional().describe('PEM.'),
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD: z.string().optional(),
@@ -69,7 +73,7 @@ export const ClusterEnvironment = ProcessEnvironment.extend({
 export type ClusterEnvironment = z.infer<typeof ClusterEnvironment>;
 
 /** What of a service's environment says how to reach Kafka. */
-export const KafkaEnvironment = ClusterEnvironment.pick({ KAFKA_BROKERS: true, KAFKA_SSL_ENABLED: true, KAFKA_SSL_CA: true, KAFKA_SASL_MECHANISM: true, KAFKA_SASL_USERNAME: true, KAFKA_SASL_PASSWORD: true });
+export const KafkaEnvironment = ClusterEnvironment.pick({ KAFKA_BROKERS: true, KAFKA_SSL_ENABLED: true, KAFKA_SSL_CA: true, KAFKA_SSL_CERT: true, KAFKA_SSL_KEY: true, KAFKA_SASL_MECHANISM: true, KAFKA_SASL_USERNAME: true, KAFKA_SASL_PASSWORD: true });
 export type KafkaEnvironment = z.infer<typeof KafkaEnvironment>;
 
 /** Kafka's address as its client takes it. */
@@ -78,7 +82,7 @@ export function kafkaAddress(environment: KafkaEnvironment, clientId: string): K
   return {
     clientId,
     brokers: environment.KAFKA_BROKERS,
-    ssl: environment.KAFKA_SSL_CA !== undefined ? { ca: [environment.KAFKA_SSL_CA] } : (environment.KAFKA_SSL_ENABLED ?? false),
+    ssl: kafkaSsl(environment),
     ...(mechanism !== undefined && username !== undefined && password !== undefined && { sasl: { mechanism: mechanism as 'plain', username, password } }),
   };
 }

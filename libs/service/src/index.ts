@@ -10,5 +10,5 @@ export { runService } from './run-service.ts';
 export { ServedPools } from './served-pools.ts';
 export { runTopics, TopicsEnvironment } from './run-topics.ts';
 export { buildService, type Parts, type Service } from './service.ts';
-export { clusterSurroundings, CONNECTIONS_MAX, type Surroundings } from './surroundings.ts';
+export { clusterSurroundings, type Surroundings } from './surroundings.ts';
 export { observeWork } from './work-observer.ts';

@@ -1,16 +1,13 @@
-import { TOPIC_PARTITIONS } from '@nightshift/contracts';
+import { PoolName, TOPIC_PARTITIONS } from '@nightshift/contracts';
 import { provisionTopics } from '@nightshift/messaging';
 import { loadConfig } from '@nightshift/runtime';
 import { z } from 'zod';
-import { ClusterEnvironment } from './environment.ts';
+import { ClusterEnvironment, kafkaAddress, KafkaEnvironment } from './environment.ts';
 import { List } from './list.ts';
 import { runOnce } from './one-shot.ts';
-import { kafkaAddress } from './surroundings.ts';
-
-const PoolName = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be names of lower-case letters, digits and dashes, with commas between them');
 
 /** What `topics.js` reads. */
-export const TopicsEnvironment = ClusterEnvironment.pick({ KAFKA_BROKERS: true, KAFKA_SSL_ENABLED: true, KAFKA_SSL_CA: true, KAFKA_SASL_MECHANISM: true, KAFKA_SASL_USERNAME: true, KAFKA_SASL_PASSWORD: true, LOG_LEVEL: true, LOG_FORMAT: true }).extend({
+export const TopicsEnvironment = KafkaEnvironment.extend(ClusterEnvironment.pick({ LOG_LEVEL: true, LOG_FORMAT: true }).shape).extend({
   POOLS: List.pipe(z.array(PoolName)).default([]),
   TOPIC_PARTITIONS: z.coerce.number().int().positive().default(TOPIC_PARTITIONS),
   TOPIC_REPLICATION_FACTOR: z.coerce.number().int().refine((count) => count === -1 || count > 0, { error: 'must be at least 1, or -1 for what the brokers do' }).default(-1),

@@ -32,9 +32,6 @@ export interface Surroundings {
   readonly poolClient?: (app: App, pool: string) => InternalClient | undefined;
 }
 
-/** Connections to PostgreSQL that one process of the cluster shape opens at most. */
-export const CONNECTIONS_MAX = 12;
-
 /** The surroundings of a service in the cluster shape. */
 export async function clusterSurroundings(app: App, environment: ClusterEnvironment): Promise<Surroundings> {
   const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') }).child({ service: app });
@@ -87,7 +84,7 @@ export async function clusterSurroundings(app: App, environment: ClusterEnvironm
     shutdown,
     databaseUrl: environment.DATABASE_URL,
     redisUrl: environment.REDIS_URL,
-    connectionsMax: CONNECTIONS_MAX,
+    connectionsMax: environment.DATABASE_CONNECTIONS_MAX,
     pool: environment.POOL,
     onePool: undefined,
     serviceTokens: acceptedTokens(environment),

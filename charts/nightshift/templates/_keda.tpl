@@ -1,0 +1,83 @@
+{{/* Apps that claim work, by what their metric calls it and the table that it is in. */}}
+{{- define "nightshift.work" -}}
+engine-orchestrator: { work: turn, table: engine.sessions }
+tool-executor: { work: tool_call, table: tools.calls }
+webhook-dispatcher: { work: delivery, table: webhooks.deliveries }
+{{- end -}}
+
+{{/* Apps that only consume: group and topics. */}}
+{{- define "nightshift.consumed" -}}
+runs: [run.progressed]
+billing: [run.finished, usage.recorded]
+{{- end -}}
+
+{{- define "nightshift.isScaledBy" -}}
+{{- range include "nightshift.workloads" .root | fromJsonArray -}}
+{{- if eq .spec.autoscaling.type "keda" -}}
+{{- $kind := "cpu" -}}
+{{- if hasKey (include "nightshift.work" . | fromYaml) .app -}}{{- $kind = $.root.Values.keda.queueAge.source -}}{{- end -}}
+{{- if hasKey (include "nightshift.consumed" . | fromYaml) .app -}}{{- $kind = "kafka" -}}{{- end -}}
+{{- if eq $kind $.kind -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+What a workload scales by. Kafka lag stays near zero for those that claim work, since handlers take milliseconds: they
+scale by the age of the oldest due row. `Value`, because that age is one for all replicas.
+*/}}
+{{- define "nightshift.triggers" -}}
+{{- $values := .root.Values -}}
+{{- $work := get (include "nightshift.work" . | fromYaml) .app -}}
+{{- $topics := get (include "nightshift.consumed" . | fromYaml) .app -}}
+{{- $fullname := include "nightshift.fullname" .root -}}
+{{- if $work -}}
+{{- $pool := ternary .pool "shared" (ne .app "webhook-dispatcher") -}}
+{{- if eq $values.keda.queueAge.source "prometheus" -}}
+- type: prometheus
+  metricType: Value
+  metadata:
+    serverAddress: {{ $values.keda.prometheus.serverAddress }}
+    query: max(nightshift_oldest_due_seconds{namespace="{{ .root.Release.Namespace }}",work="{{ $work.work }}",pool="{{ $pool }}"})
+    threshold: {{ .spec.autoscaling.queueAgeSeconds | quote }}
+    ignoreNullValues: "false"
+  {{- with $values.keda.prometheus.authenticationRef }}
+  authenticationRef:
+    name: {{ . }}
+  {{- end }}
+{{- else -}}
+- type: postgresql
+  metricType: Value
+  metadata:
+    query: select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from {{ $work.table }} where pool = '{{ $pool }}' and lease_until is null and due_at <= now()
+    targetQueryValue: {{ .spec.autoscaling.queueAgeSeconds | quote }}
+  authenticationRef:
+    name: {{ $fullname }}-database
+{{- end }}
+{{- else if $topics -}}
+{{- range $topic := $topics }}
+- type: kafka
+  metadata:
+    bootstrapServers: {{ join "," $values.kafka.brokers }}
+    consumerGroup: {{ $.app }}
+    topic: {{ $topic }}
+    lagThreshold: {{ $.spec.autoscaling.lag | quote }}
+    offsetResetPolicy: earliest
+    {{- if $values.kafka.sasl.mechanism }}
+    sasl: {{ get (dict "plain" "plaintext" "scram-sha-256" "scram_sha256" "scram-sha-512" "scram_sha512") $values.kafka.sasl.mechanism }}
+    {{- end }}
+    {{- if $values.kafka.tls.enabled }}
+    tls: enable
+    {{- end }}
+  {{- if or $values.kafka.sasl.mechanism $values.kafka.tls.ca.name $values.kafka.tls.client.secretName }}
+  authenticationRef:
+    name: {{ $fullname }}-kafka
+  {{- end }}
+{{- end }}
+{{- else -}}
+- type: cpu
+  metricType: Utilization
+  metadata:
+    value: {{ .spec.autoscaling.cpuUtilization | quote }}
+{{- end }}
+{{- end -}}
