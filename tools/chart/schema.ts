@@ -40,7 +40,7 @@ function config(): Schema {
 
 /** What the file says, for editors and for `helm install`: zod's own names of things, without its defaults. */
 function engines(): Record<string, Schema> {
-  const { properties } = z.toJSONSchema(EnginesFile, { io: 'input', unrepresentable: 'any' }) as { properties: { upstreams: { additionalProperties: Schema }; engines: { items: Schema } } };
+  const { properties } = z.toJSONSchema(EnginesFile, { io: 'input', unrepresentable: 'any' }) as unknown as { properties: { upstreams: { additionalProperties: Schema }; engines: { items: Schema } } };
   const upstream = { ...closeAll(properties.upstreams.additionalProperties) };
   return { upstream, engine: closeAll(properties.engines.items) };
 }

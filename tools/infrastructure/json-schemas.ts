@@ -39,7 +39,7 @@ export function closedSchema(schema: Schema): Schema {
 }
 
 function closedPart(schema: Schema): Schema {
-  const { properties, items, additionalProperties, description: _description, ...rest } = schema as { properties?: Record<string, Schema>; items?: Schema; additionalProperties?: Schema | boolean; description?: string };
+  const { properties, items, additionalProperties, description: _description, ...rest } = schema as Schema & { properties?: Record<string, Schema>; items?: Schema; additionalProperties?: Schema | boolean; description?: string };
   const isOpen = rest['x-kubernetes-preserve-unknown-fields'] === true || additionalProperties !== undefined;
   return {
     ...rest,

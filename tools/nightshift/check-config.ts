@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { expectedTopics, KafkaTopics } from '@nightshift/messaging';
+import { expectedTopics, TopicAdmin } from '@nightshift/messaging';
 import { type App, APPS, parseConfig } from '@nightshift/runtime';
 import { ClusterEnvironment, KafkaEnvironment } from '@nightshift/service';
 import { type Command, Option } from 'commander';
@@ -79,7 +79,7 @@ async function checkServers(app: Checkable, env: Environment, connections: numbe
 async function checkKafka(env: Environment): Promise<Check[]> {
   if (!parseConfig(KafkaEnvironment, { env }).ok) return [];
   const address = kafkaOf({ env });
-  const kafka = new KafkaTopics(address);
+  const kafka = new TopicAdmin(address);
   try {
     const brokers = await kafka.brokers();
     const pool = env['POOL'];

@@ -58,7 +58,7 @@ async function change(installation: Installation, id: string, { name, pool, rpm,
 }
 
 function limitsWith(before: RateLimits, changes: { rpm?: Limit | undefined; tpm?: Limit | undefined }): RateLimits {
-  const merged = { ...before, ...Object.fromEntries(Object.entries(changes).filter(([, limit]) => limit !== undefined)) };
+  const merged: Record<string, Limit | undefined> = { ...before, ...Object.fromEntries(Object.entries(changes).filter(([, limit]) => limit !== undefined)) };
   return Object.fromEntries(Object.entries(merged).filter(([, limit]) => limit !== 'none')) as RateLimits;
 }
 

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import dockerignore from '@balena/dockerignore';
 import { DockerfileParser } from 'dockerfile-ast';
 import { validate, ValidationSeverity } from 'dockerfile-utils';
 
+// Its types say that the function is a field of itself.
+const dockerignore = createRequire(import.meta.url)('@balena/dockerignore') as typeof import('@balena/dockerignore').default;
 const root = join(import.meta.dirname, '../..');
 const text = readFileSync(join(root, 'docker/Dockerfile'), 'utf8');
 const dockerfile = DockerfileParser.parse(text);
