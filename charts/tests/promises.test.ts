@@ -26,7 +26,8 @@ describe.each(installations)('the %s installation', (installation) => {
 
   test('gives each secret to the app alone that needs it', () => {
     for (const [key, apps] of Object.entries(holders)) {
-      const found = of('Deployment').filter((object) => ((podOf(object)?.spec.containers ?? []) as Container[]).some(({ env }) => env?.some(({ valueFrom }) => valueFrom?.secretKeyRef?.key === key)));
+      const holds = ({ env = [] }: Container) => env.some(({ valueFrom }) => valueFrom?.secretKeyRef?.key === key);
+      const found = of('Deployment').filter((object) => (object['spec'].template.spec.containers as Container[]).some(holds));
       expect([...new Set(found.map(component))]).toEqual(apps);
       const stored = [...of('Secret').filter((object) => Object.hasOwn(object['data'] as object, key)), ...of('ExternalSecret').filter((object) => JSON.stringify(object['spec']).includes(`"${key}"`))];
       for (const object of stored) expect(apps).toContain(component(object));
