@@ -4,7 +4,7 @@ import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
 import { newTraceparent } from '@nightshift/runtime';
 import { deliveriesOf } from './announcement.ts';
-import { CALLBACK_TARGET } from './delivery.ts';
+import { CALLBACK_TARGET, type NewDelivery } from './delivery.ts';
 import { DeliveryLoop } from './delivery.loop.ts';
 import type { DeliveryStore } from './delivery.store.ts';
 import { mayWant, type Subscriber } from './subscriber.ts';
@@ -73,9 +73,18 @@ export class FinishedRuns {
 
   async #insert(wanted: readonly Wanted[]): Promise<void> {
     const deliveries = wanted.flatMap(({ run: { body, traceparent, ...run }, subscribers }) => deliveriesOf({ ...run, traceparent: traceparent ?? newTraceparent() }, known(body, run.runId), subscribers));
-    const inserted = await Promise.all(deliveries.map((delivery) => this.#deliveries.insert(delivery)));
-    const count = inserted.filter(Boolean).length;
-    if (count > 0) this.#loop.expect(count);
+    let fresh = 0;
+    // Once for each statement that has written some: the first of many are attempted while the last are being written.
+    const tell = (): void => {
+      this.#loop.expect(fresh);
+      fresh = 0;
+    };
+    const insert = async (delivery: NewDelivery): Promise<void> => {
+      if (!(await this.#deliveries.insert(delivery))) return;
+      fresh += 1;
+      if (fresh === 1) queueMicrotask(tell);
+    };
+    await Promise.all(deliveries.map(insert));
   }
 }
 
