@@ -55,6 +55,7 @@ export interface ServiceOptions {
 
 const PING = statement('service.ping', 'select 1');
 const WAIT_FOR_DATABASE_MS = 500;
+const CLOSE_MS = 1000;
 
 /** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
@@ -87,7 +88,10 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   around.readiness.add(() => databaseCheck(db, log));
   around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
   around.shutdown.add('close', `${name} app`, async () => {
+    // What was to be answered is: who does not take it is not waited for.
+    const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), CLOSE_MS);
     await app.close();
+    clearTimeout(timer);
     await db.close();
   });
   return {
