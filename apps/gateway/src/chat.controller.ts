@@ -1,6 +1,6 @@
-import { Body, Controller, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ChatCompletion, ChatRequest, findEngine } from '@nightshift/contracts';
+import { ChatCompletion, ChatRequest, findEngine, LeaveQuery } from '@nightshift/contracts';
 import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import { type AgentCall, AgentChats } from './agent-chats.client.ts';
@@ -26,11 +26,12 @@ export class ChatController {
   @Needs('runs:write')
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: ChatCompletion })
-  create(@Body({ schema: ChatRequest }) body: ChatRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+  create(@Body({ schema: ChatRequest }) body: ChatRequest, @Query({ schema: LeaveQuery }) { on_disconnect }: LeaveQuery, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { model } = body;
-    if (body['async'] === true) return this.#submit({ body, caller, request, reply });
+    const call: AgentCall = { body, caller, request, reply, cancels: on_disconnect === 'cancel' };
+    if (body['async'] === true) return this.#submit(call);
     if (this.settings.isPlainModel(model)) return this.#callModel(body, caller, request, reply);
-    if (findEngine(this.settings.engines, model)) return body.stream ? this.agents.stream({ body, caller, request, reply }) : this.#runAgent({ body, caller, request, reply });
+    if (findEngine(this.settings.engines, model)) return body.stream ? this.agents.stream(call) : this.#runAgent(call);
     throw modelNotFound(model);
   }
 

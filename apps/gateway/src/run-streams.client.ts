@@ -117,7 +117,7 @@ export class RunStreams {
 
   /** Says which runs are watched, and looks whether there is more of them than was told. */
   async #compare(): Promise<void> {
-    const { hints, frames, runs, log } = this.#options;
+    const { hints, frames, log } = this.#options;
     const runIds = [...this.#watched.keys()];
     if (runIds.length === 0) return;
     hints.send(WATCHED_CHANNEL, encodeWatched(runIds));
@@ -126,14 +126,25 @@ export class RunStreams {
     this.#isComparing = true;
     try {
       const { heads, ended } = await frames.heads(runIds);
-      for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, ended.includes(runId));
-      const quiet = runIds.filter((runId) => (this.#watched.get(runId)?.quietRounds ?? 0) >= QUIET_ROUNDS);
-      for (const runId of quiet) await runs.announceEnd(runId);
+      const over = new Set(ended);
+      for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, over.has(runId));
     } catch (err) {
       log.debug({ err }, 'frames could not be compared');
     } finally {
       this.#isComparing = false;
     }
-    for (const watch of this.#watched.values()) watch.quietRounds = watch.quietRounds >= QUIET_ROUNDS ? 0 : watch.quietRounds + 1;
+    await this.#askAfterQuiet();
+  }
+
+  /** Asks after runs of which nothing was told for long. Nobody's frames wait for that. */
+  async #askAfterQuiet(): Promise<void> {
+    const { runs, log } = this.#options;
+    const quiet = [...this.#watched].filter(([, watch]) => (watch.quietRounds += 1) > QUIET_ROUNDS);
+    for (const [, watch] of quiet) watch.quietRounds = 0;
+    try {
+      for (const [runId] of quiet) await runs.announceEnd(runId);
+    } catch (err) {
+      log.debug({ err }, 'ends of runs could not be asked for');
+    }
   }
 }
