@@ -56,6 +56,7 @@ export interface ServiceOptions {
 
 const PING = statement('service.ping', 'select 1');
 const WAIT_FOR_DATABASE_MS = 500;
+const CLOSE_MS = 1000;
 
 /** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
@@ -88,7 +89,12 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   around.readiness.add(() => databaseCheck(db, log));
   around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
   // Before what its last requests and messages are answered with: clients, hints, the bus.
-  around.shutdown.add('hang_up', `${name} app`, () => app.close());
+  around.shutdown.add('hang_up', `${name} app`, async () => {
+    // What was to be answered is: who does not take it is not waited for.
+    const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), CLOSE_MS);
+    await app.close();
+    clearTimeout(timer);
+  });
   around.shutdown.add('close', `${name} database`, () => db.close());
   return {
     name,
