@@ -60,8 +60,8 @@ export async function lint(installation: string): Promise<string> {
   return runCommand(helm, ['lint', '--strict', chart, '--kube-version', kubeVersion, '--values', valuesFile(installation)], { quiet: true });
 }
 
-/** The names of the templates that make objects. */
-export const templates = globSync('**/*.yaml', { cwd: join(chart, 'templates') }).map((path) => basename(path, '.yaml')).sort();
+/** The names of the templates that make objects or text. */
+export const templates = globSync('**/*.{yaml,txt}', { cwd: join(chart, 'templates') }).map((path) => basename(path).replace(/\.(yaml|txt)$/, '')).sort();
 
 /** A file of the chart, parsed. */
 export function chartFile<T>(path: string): T {
