@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { globSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform, release as systemRelease, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { expectedTopics, KafkaTopics } from '@nightshift/messaging';
+import { expectedTopics, TopicAdmin } from '@nightshift/messaging';
 import type { Command } from 'commander';
 import { createTarGzip } from 'nanotar';
 import { action, examples, type Said, type Shell } from './action.ts';
@@ -114,7 +114,7 @@ async function ofDatabase({ env }: Installation): Promise<File[]> {
 
 async function ofKafka(installation: Installation): Promise<File[]> {
   if (installation.env['KAFKA_BROKERS'] === undefined) return [];
-  const kafka = new KafkaTopics(kafkaOf(installation));
+  const kafka = new TopicAdmin(kafkaOf(installation));
   try {
     const names = expectedTopics((installation.env['POOLS'] ?? '').split(',').filter((pool) => pool !== ''));
     return [json('kafka/topics', await kafka.list(names)), json('kafka/groups', await kafka.groups(names))];
