@@ -101,16 +101,18 @@ async function checkRedis(env: Environment): Promise<Check[]> {
   const parsed = parseConfig(ClusterEnvironment.pick({ REDIS_URL: true }), { env });
   if (!parsed.ok) return [];
   const redis = new Redis(parsed.config.REDIS_URL, { lazyConnect: true, connectTimeout: REDIS_TIMEOUT_MS, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  const answered = new AbortController();
   let trouble: unknown;
   redis.on('error', (err) => (trouble = err));
   try {
-    await redis.connect();
-    const late = delay(REDIS_TIMEOUT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('no answer')));
-    const info = await Promise.race([redis.info('server'), late]);
+    // Connecting includes asking whether it is ready, which a server that says nothing never answers.
+    const info = await Promise.race([redis.connect().then(() => redis.info('server')), delay(REDIS_TIMEOUT_MS, undefined, { signal: answered.signal })]);
+    if (info === undefined) throw new Error(`no answer in ${REDIS_TIMEOUT_MS / 1000} s`);
     return [ok('redis', `Redis ${/^redis_version:(\S+)/m.exec(info)?.[1] ?? 'of unknown version'}`)];
   } catch (err) {
     return [fail('redis', reasonOf(trouble ?? err), 'REDIS_URL must name a Redis that can be reached from here, such as redis://:password@host:6379')];
   } finally {
+    answered.abort();
     redis.disconnect();
   }
 }

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { migrate } from '@nightshift/postgres';
 import { freePort } from '@nightshift/runtime';
 import { infrastructure, testDatabase, type TestDatabase } from '@nightshift/testing';
+import pg from 'pg';
 import { migrationsOf } from './apps.ts';
 import type { Check } from './check.ts';
 import { nightshift } from './program.ts';
@@ -79,7 +80,11 @@ describe('check-config', () => {
     const changed = await testDatabase({ template: 'nothing', migrate: () => Promise.resolve() });
     try {
       expect((await checks({ ...good(), DATABASE_URL: empty.url })).all.find(({ name }) => name.startsWith('migrations'))).toMatchObject({ state: 'ok', detail: expect.stringContaining('0001_init') });
-      await migrate({ url: changed.url, schema: 'runs', folder: migrationsOf('billing') });
+      await migrate({ url: changed.url, schema: 'runs', folder: migrationsOf('runs') });
+      const client = new pg.Client({ connectionString: changed.url });
+      await client.connect();
+      await client.query(`update runs._prisma_migrations set checksum = 'of another text' where migration_name = '0001_init'`);
+      await client.end();
       expect((await checks({ ...good(), DATABASE_URL: changed.url })).failed).toEqual(['migrations of runs']);
     } finally {
       await Promise.all([empty.drop(), changed.drop()]);

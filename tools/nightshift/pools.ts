@@ -1,30 +1,10 @@
+import { PoolList, type Waiting } from '@nightshift/contracts';
 import type { Command } from 'commander';
-import { z } from 'zod';
 import { action, type Said, type Shell } from './action.ts';
 import { AdminApi } from './admin-api.ts';
 import { EXIT } from './failure.ts';
 import type { Installation } from './installation.ts';
 import { table } from './table.ts';
-
-const Waiting = z.object({ count: z.number(), oldestSeconds: z.number() });
-const Processes = z.object({ live: z.number() });
-
-/** What is shown of a pool; `--json` prints all that the server says. */
-const PoolList = z.object({
-  pools: z.array(
-    z.looseObject({
-      name: z.string(),
-      state: z.string(),
-      problems: z.array(z.string()),
-      orgs: z.array(z.object({ id: z.string() })),
-      engines: Processes,
-      executors: Processes,
-      queuedRuns: Waiting.optional(),
-      turns: Waiting,
-      toolCalls: Waiting,
-    }),
-  ),
-});
 
 /** `pools list`. */
 export function addPools(program: Command, shell: Shell): void {
@@ -34,7 +14,7 @@ export function addPools(program: Command, shell: Shell): void {
 
 async function list(installation: Installation): Promise<Said> {
   const { pools } = await new AdminApi(installation).call('GET', '/pools', PoolList);
-  const waiting = (what: z.infer<typeof Waiting> | undefined) => (what === undefined ? '-' : what.count === 0 ? '0' : `${what.count} (${Math.round(what.oldestSeconds)} s)`);
+  const waiting = (what: Waiting | undefined) => (what === undefined ? '-' : what.count === 0 ? '0' : `${what.count} (${Math.round(what.oldestSeconds)} s)`);
   const rows = pools.map(({ name, state, orgs, engines, executors, queuedRuns, turns, toolCalls }) => [name, state, String(orgs.length), String(engines.live), String(executors.live), waiting(queuedRuns), waiting(turns), waiting(toolCalls)]);
   const problems = pools.flatMap((pool) => pool.problems.map((problem) => `${pool.name}: ${problem}`));
   return {
