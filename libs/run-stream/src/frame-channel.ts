@@ -20,9 +20,13 @@ export function encodeFrames(frames: readonly Frame[]): string {
   return JSON.stringify(frames);
 }
 
-/** Frames that arrived; none when they are of another version. */
+/** Frames that arrived; none when they are of another version, whatever that sends. */
 export function decodeFrames(text: string): Frame[] {
-  return Frames.safeParse(JSON.parse(text)).data ?? [];
+  try {
+    return Frames.safeParse(JSON.parse(text)).data ?? [];
+  } catch {
+    return [];
+  }
 }
 
 /** Watched runs as they travel. */

@@ -1,9 +1,14 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type CheckResult, type Logger, metrics } from '@nightshift/runtime';
 import { Redis } from 'ioredis';
 import type { Hints } from './hints.ts';
 
 const RECONNECT_MAX_MS = 1000;
+/** A Redis that is silent for so long after it was asked something is taken for lost, and connected to anew. */
+const ANSWER_MAX_MS = 3000;
+/** How long anybody waits to be heard by a Redis that does not answer. */
+const LISTENING_MAX_MS = 250;
 
 /** Hints between processes over Redis publish/subscribe; without Redis work is found a little later by its poll. */
 export class RedisHints implements Hints {
@@ -17,16 +22,19 @@ export class RedisHints implements Hints {
 
   constructor(options: { url: string; log: Logger }) {
     this.#log = options.log;
-    const settings = { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: (times: number) => Math.min(times * 50, RECONNECT_MAX_MS) };
+    const settings = { maxRetriesPerRequest: 0, enableOfflineQueue: false, autoResubscribe: false, socketTimeout: ANSWER_MAX_MS, retryStrategy: (times: number) => Math.min(times * 50, RECONNECT_MAX_MS) };
     this.#publisher = new Redis(options.url, settings);
-    this.#subscriber = new Redis(options.url, { ...settings, enableOfflineQueue: true, maxRetriesPerRequest: null });
+    this.#subscriber = new Redis(options.url, settings);
     for (const client of [this.#publisher, this.#subscriber]) {
       client.on('error', (err: Error) => options.log.debug({ err }, 'redis'));
     }
     this.#subscriber.on('message', (channel: string, text: string) => this.#listeners.get(channel)?.forEach((heard) => heard(text)));
-    // Subscriptions come back by themselves; what was sent meanwhile does not.
     this.#subscriber.on('close', () => this.#closing || metrics.connectionLosses.inc({ dependency: 'redis' }));
-    this.#subscriber.on('ready', () => this.#lost.forEach((lost) => lost()));
+    // Who came and went meanwhile is no matter: what is subscribed to is what is listened to now. What was sent is lost.
+    this.#subscriber.on('ready', () => {
+      if (this.#listeners.size > 0) this.#subscribed = this.#tell(this.#subscriber.subscribe(...this.#listeners.keys()));
+      this.#lost.forEach((lost) => lost());
+    });
   }
 
   get #down(): boolean {
@@ -41,16 +49,16 @@ export class RedisHints implements Hints {
   listen(channel: string, heard: (text: string) => void): () => void {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(heard));
-    if (listeners.size === 1) this.#subscribed = this.#tell(this.#subscriber.subscribe(channel));
+    if (listeners.size === 1 && this.#subscriber.status === 'ready') this.#subscribed = this.#tell(this.#subscriber.subscribe(channel));
     return () => {
       if (!listeners.delete(heard) || listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
       this.#listeners.delete(channel);
-      void this.#tell(this.#subscriber.unsubscribe(channel));
+      if (this.#subscriber.status === 'ready') void this.#tell(this.#subscriber.unsubscribe(channel));
     };
   }
 
-  listening(): Promise<void> {
-    return this.#down ? Promise.resolve() : this.#subscribed;
+  async listening(): Promise<void> {
+    if (!this.#down) await Promise.race([this.#subscribed, delay(LISTENING_MAX_MS, undefined, { ref: false })]);
   }
 
   onGap(lost: () => void): void {
