@@ -106,12 +106,13 @@ export class RunFrames {
     void this.#flush();
   }
 
-  /** What is not stored yet, for the statement that commits the turn: nothing else stores it then. `tail` is the last character of the document with it. */
-  async take(): Promise<Chunk & { readonly tail: string }> {
+  /** What is not stored yet, for the statement that commits the turn: nothing else stores it then. `tail` is the last character of the document with it. Undefined when what came before could not be stored. */
+  async take(): Promise<(Chunk & { readonly tail: string }) | undefined> {
     this.#stop();
     this.#isTaken = true;
     await this.#inFlight;
     this.#isTaken = false;
+    if (this.#isOver) return undefined;
     return { ...this.#chunk(), tail: this.#tail };
   }
 

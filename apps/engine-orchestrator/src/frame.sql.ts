@@ -19,11 +19,15 @@ export const APPEND = statement(
    returning run_id as "runId"`,
 );
 
+/** Frames of more bytes are not packed: a reader of a part would have to unpack them all. */
+const PACK_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Stores the last frames of runs; returns those that are stored. What has many rows is worth packing; what is packed has ended. */
 export const APPEND_END = statement(
   'engine.append_end',
   `insert into engine.frames (run_id, seq, last, body, ends, is_packable)
-   select f.run_id, f.seq, f.last, f.body, true, (select count(*) from engine.frames o where o.run_id = f.run_id) >= 8
+   select f.run_id, f.seq, f.last, f.body, true,
+     (select count(*) >= 8 and sum(octet_length(o.body)) + octet_length(f.body) <= ${PACK_BYTES_MAX} from engine.frames o where o.run_id = f.run_id)
    from ${FRAMES_INPUT(1)} where not exists (select 1 from engine.frame_packs p where p.run_id = f.run_id) order by f.run_id
    on conflict do nothing
    returning run_id as "runId"`,

@@ -54,7 +54,7 @@ export class RunFeed {
     return new TurnFeed(this.#document, this.#frames, (callId) => new LiveTurn(this.#document, { isOwn: (name) => isOwn(names, name), hasTools: tools.size > 0, hasFormat: request.answerFormat !== undefined, speaksFirst, callId }));
   }
 
-  /** The frames that a decided turn adds and that are not stored yet: they are, with its commit. */
+  /** The frames that a decided turn adds and that are not stored yet: they are, with its commit. Undefined when those before could not be: then it is not to be committed. */
   settle({ entry, results, outcome }: TurnEnd): ReturnType<RunFrames['take']> {
     this.#frames.add(this.#document.settle(entry, new Map(results.map(({ callId, result }) => [callId, result])), outcome && endingOf(outcome, entry)), false);
     return this.#frames.take();

@@ -119,6 +119,7 @@ export class TurnLoop {
         const onward = end.outcome ? 'done' : end.commands.length > 0 ? 'tools' : 'turn';
         const events = turnEvents({ ...session, traceparent: turnContext(session, end.entry) }, end, new Date());
         const frames = await feed.settle(end);
+        if (!frames) return;
         const listings = session.step === 0 ? opening?.find((entry) => entry.kind === 'listings') : undefined;
         const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events, listings, frames }), held);
         if (committed) feed.committed(frames);

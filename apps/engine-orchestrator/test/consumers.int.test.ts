@@ -3,6 +3,7 @@ import type { Payload } from '@nightshift/contracts';
 import { InternalClient } from '@nightshift/http';
 import { InProcessHints } from '@nightshift/run-stream';
 import { newId } from '@nightshift/std';
+import { waitFor } from '@nightshift/testing';
 import { FrameLoop } from '../src/frame.loop.ts';
 import { FrameStore } from '../src/frame.store.ts';
 import { RunConsumer } from '../src/run.consumer.ts';
@@ -157,6 +158,18 @@ describe('the stream of a run', () => {
     expect(await kinds(lost.runId)).toEqual([[1, 'text', 'after']]);
   });
 
+  test('is not gone on with after frames that could not be stored', async () => {
+    const session = await on.begun(sessions);
+    let problem: unknown;
+    const loop = new FrameLoop(Object.assign(new FrameStore(on.db), { append: () => Promise.reject(new Error('refused')) }), new InProcessHints());
+    const written = loop.begin(session, { head: 0, tail: '' }, { signal: new AbortController().signal }, (err) => (problem = err));
+    written.add([{ kind: 'text', text: 'lost' }]);
+    await waitFor(() => problem);
+    written.add([{ kind: 'text', text: 'after' }]);
+    expect([await written.take(), problem]).toEqual([undefined, new Error('refused')]);
+    written.close();
+  });
+
   test('that succeeded ends with its result, in the encoding that was asked for', async () => {
     const session = await on.begun(sessions);
     const end = turnEnd(session, { answer: 'yes' });
@@ -179,6 +192,16 @@ describe('the stream of a run', () => {
     expect(await frames.read(session.runId, 7)).toEqual(before);
     expect(await frames.heads([session.runId, 'run_unknown'])).toEqual({ heads: { [session.runId]: before.at(-1)?.seq }, ended: [session.runId] });
     expect(before.map(({ seq }) => seq)).toEqual(before.map((_, index) => index + 8));
+  });
+
+  test('that is long stays in parts, so that nobody reads all of it for one', async () => {
+    const session = await on.begun(sessions);
+    const part = 'x'.repeat(600_000);
+    for (let seq = 1; seq <= 9; seq += 1) await frames.append({ runId: session.runId, epoch: session.epoch, seq, frames: [{ kind: 'text', text: part }] });
+    await runs.commanded([stop(session.runId)]);
+    await on.sql("update engine.frames set stored_at = now() - interval '1 hour'");
+    expect(await frames.pack(10)).toBe(0);
+    expect((await frames.read(session.runId, 2)).map(({ seq }) => seq)).toEqual([3, 4]);
   });
 
   test.each([
