@@ -7,6 +7,9 @@ const GOING = new AppError('service_unavailable', { message: 'The server is abou
 /** What a stream ends with when the server has to go before it. */
 const GOING_EVENTS = `data: ${JSON.stringify({ error: { code: GOING.code, message: GOING.message, type: GOING.code, param: null } })}\n\ndata: [DONE]\n\n`;
 
+/** How long clients that are told to come again may take to hear it. */
+const LEAVE_MS = 1000;
+
 /** Plain model calls, which engine-orchestrator makes. */
 export class ChatsClient {
   readonly #engineOf: (pool: string) => InternalClient;
@@ -49,6 +52,7 @@ export class ChatsClient {
     const end = (): void => {
       this.#isGoing = true;
       this.#open.forEach((stop) => stop.abort());
+      setTimeout(() => this.#onEmpty(), LEAVE_MS).unref();
     };
     hurry.addEventListener('abort', end, { once: true });
     if (hurry.aborted) end();

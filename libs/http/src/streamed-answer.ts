@@ -12,6 +12,7 @@ export interface StreamedAnswer {
 /** A signal that is aborted when the client of a request leaves before it has its whole answer. */
 export function leaving({ raw }: FastifyReply): AbortSignal {
   const left = new AbortController();
+  if (raw.destroyed) left.abort();
   raw.once('close', () => {
     if (!raw.writableFinished) left.abort();
   });
@@ -21,6 +22,7 @@ export function leaving({ raw }: FastifyReply): AbortSignal {
 /** Sends what `answer` gives. A client that leaves first aborts its signal, and what comes of that is nobody's error. */
 export async function streamTo(reply: FastifyReply, answer: (signal: AbortSignal) => Promise<StreamedAnswer>): Promise<void> {
   const signal = leaving(reply);
+  if (signal.aborted) return;
   let begun: StreamedAnswer;
   try {
     begun = await answer(signal);

@@ -56,6 +56,7 @@ export interface ServiceOptions {
 
 const PING = statement('service.ping', 'select 1');
 const WAIT_FOR_DATABASE_MS = 500;
+const HANG_UP_MS = 1000;
 
 /** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
@@ -87,8 +88,12 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   await app.getHttpAdapter().getInstance().ready();
   around.readiness.add(() => databaseCheck(db, log));
   around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
-  // Before what its last requests and messages are answered with: clients, hints, the bus.
-  around.shutdown.add('hang_up', `${name} app`, () => app.close());
+  // Before what its last requests and messages are answered with: clients, hints, the bus. Who does not take what was answered is not waited for.
+  around.shutdown.add('hang_up', `${name} app`, async () => {
+    const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), HANG_UP_MS);
+    await app.close();
+    clearTimeout(timer);
+  });
   around.shutdown.add('close', `${name} database`, () => db.close());
   return {
     name,
