@@ -36,7 +36,7 @@ describe.each(shapes)('a request in the background in %s', (shape) => {
     const run = (await on.api.call<Run & Record<string, unknown>>('GET', `/v1/runs/${requestId}`)).body;
     expect(request).toEqual({
       requestId, jobId: requestId, status: 'completed', model: 'tim-large', engine: 'tim-large', error: null,
-      createdAt: run['createdAt'], updatedAt: run['updatedAt'], startedAt: run['startedAt'] ?? null, completedAt: timestamp,
+      createdAt: run['createdAt'], updatedAt: run['updatedAt'], startedAt: timestamp, completedAt: timestamp,
       result: {
         id: `chatcmpl-${requestId}`, object: 'chat.completion', created: expect.any(Number), model: 'tim-large',
         choices: [{ index: 0, message: { role: 'assistant', content: expect.any(String) }, finish_reason: 'stop' }],

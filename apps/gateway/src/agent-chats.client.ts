@@ -18,6 +18,8 @@ export interface AgentCall {
   readonly caller: Caller;
   readonly request: AppRequest;
   readonly reply: FastifyReply;
+  /** The run is canceled when the client leaves before its end. */
+  readonly cancels?: boolean;
 }
 
 const ROUTE = '/v1/chat/completions';
@@ -39,22 +41,24 @@ export class AgentChats {
     this.#settings = settings;
   }
 
-  /** The completion, when the run has ended; undefined when the client has gone before that. The run goes on without it. */
+  /** The completion, when the run has ended; undefined when the client has gone before that. */
   async complete(call: AgentCall): Promise<ChatCompletion | undefined> {
+    const { caller: { orgId }, cancels } = call;
     const gone = leaving(call.reply);
     const { chat } = this.#read(call);
     const runId = await this.#take(chat, call, ROUTE);
     return onlyOnce(call.reply, async () => {
-      const run = await this.#waits.wait({ runId, orgId: call.caller.orgId, encoding: 'object', gone });
+      const run = await this.#waits.wait({ runId, orgId, encoding: 'object', gone });
       if (run.status === 'succeeded') return completionOf(run);
-      if (gone.aborted) return undefined;
-      throw failureOf(run);
+      if (!gone.aborted) throw failureOf(run);
+      if (cancels) await this.#runs.cancel(runId, orgId, undefined);
+      return undefined;
     });
   }
 
   /** The completion in chunks, as the run goes on. */
   async stream(call: AgentCall): Promise<void> {
-    const { reply } = call;
+    const { caller: { orgId }, reply, cancels } = call;
     const { chat } = this.#read(call);
     const runId = await this.#take(chat, call, ROUTE);
     const run = { runId, engine: chat.model, pool: call.caller.pool };
@@ -63,6 +67,7 @@ export class AgentChats {
       atDrain: renderChatNotice('service_unavailable', `The server is stopping. The run goes on: GET /v1/runs/${runId}/stream shows it.`),
       headers: {},
       render: (frame) => renderChat(frame, run, includesUsage),
+      ...(cancels && { onLeave: () => this.#runs.cancel(runId, orgId, undefined) }),
     });
   }
 

@@ -1,6 +1,6 @@
-import { Body, Controller, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ChatCompletion, ChatRequest, findEngine, RequestAccepted } from '@nightshift/contracts';
+import { ChatCompletion, ChatRequest, findEngine, LeaveQuery, RequestAccepted } from '@nightshift/contracts';
 import { type AppRequest, streamTo } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
 import { type AgentCall, AgentChats } from './agent-chats.client.ts';
@@ -29,12 +29,13 @@ export class ChatController {
   @ApiResponse({ status: 200, standardSchema: ChatCompletion })
   @ApiResponse({ status: 202, description: 'With `async`: as on /v1/chat/completions/async.', standardSchema: RequestAccepted })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Of an engine: the same key and body within 24 hours get the completion of the first run.' })
-  create(@Body({ schema: ChatRequest }) body: ChatRequest, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+  create(@Body({ schema: ChatRequest }) body: ChatRequest, @Query({ schema: LeaveQuery }) { on_disconnect }: LeaveQuery, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const { model } = body;
-    if (body['async'] === true) return this.#submit({ body, caller, request, reply });
+    const call: AgentCall = { body, caller, request, reply, cancels: on_disconnect === 'cancel' };
+    if (body['async'] === true) return this.#submit(call);
     const catalogue = this.settings.catalogueOf(caller.pool);
     if (isPlainModel(catalogue, model)) return this.#callModel(body, caller, request, reply);
-    if (findEngine(catalogue.engines, model)) return body.stream ? this.agents.stream({ body, caller, request, reply }) : this.#runAgent({ body, caller, request, reply });
+    if (findEngine(catalogue.engines, model)) return body.stream ? this.agents.stream(call) : this.#runAgent(call);
     throw modelNotFound(model);
   }
 

@@ -19,10 +19,13 @@ export async function buildGateway(environment: GatewayEnvironment, around: Surr
   return service;
 }
 
+/** What clients read of an answer besides its body. */
+const READ_HEADERS = ['x-request-id', 'x-run-id', 'idempotency-replayed', 'retry-after', 'retry-after-ms', 'x-should-retry', 'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
+
 /** CORS, for the operator's origins alone. */
 function letBrowsersIn(app: NestFastifyApplication, origins: readonly string[]): void {
   if (origins.length === 0) return;
-  app.enableCors({ origin: [...origins], exposedHeaders: ['x-request-id', 'x-run-id', 'idempotency-replayed'], maxAge: 600 });
+  app.enableCors({ origin: [...origins], methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: READ_HEADERS, maxAge: 600 });
 }
 
 /** Opens the operator's port; returns it. */

@@ -122,27 +122,34 @@ export class RunStreams {
     if (this.#watched.size === 0) return;
     this.#options.hints.send(WATCHED_CHANNEL, encodeWatched([...this.#watched.keys()]));
     const byPool = Map.groupBy(this.#watched, ([, { pool }]) => pool);
-    await Promise.all([...byPool].map(([pool, runs]) => this.#compareOf(pool, runs.map(([runId]) => runId))));
+    await Promise.all([this.#askAfterQuiet(), ...[...byPool].map(([pool, runs]) => this.#compareOf(pool, runs.map(([runId]) => runId)))]);
   }
 
   async #compareOf(pool: string, runIds: readonly string[]): Promise<void> {
-    const { frames, runs, log } = this.#options;
+    const { frames, log } = this.#options;
     // An engine that is slow to answer is not asked the same once more meanwhile.
     if (this.#comparing.has(pool)) return;
     this.#comparing.add(pool);
     try {
       const { heads, ended } = await frames.heads(runIds, pool);
-      for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, ended.includes(runId));
-      const quiet = runIds.filter((runId) => (this.#watched.get(runId)?.quietRounds ?? 0) >= QUIET_ROUNDS);
-      for (const runId of quiet) await runs.announceEnd(runId);
+      const over = new Set(ended);
+      for (const [runId, head] of Object.entries(heads)) this.#watched.get(runId)?.run.reach(head, over.has(runId));
     } catch (err) {
       log.debug({ err, pool }, 'frames could not be compared');
     } finally {
       this.#comparing.delete(pool);
     }
-    for (const runId of runIds) {
-      const watch = this.#watched.get(runId);
-      if (watch) watch.quietRounds = watch.quietRounds >= QUIET_ROUNDS ? 0 : watch.quietRounds + 1;
+  }
+
+  /** Asks after runs of which nothing was told for long. Nobody's frames wait for that. */
+  async #askAfterQuiet(): Promise<void> {
+    const { runs, log } = this.#options;
+    const quiet = [...this.#watched].filter(([, watch]) => (watch.quietRounds += 1) > QUIET_ROUNDS);
+    for (const [, watch] of quiet) watch.quietRounds = 0;
+    try {
+      for (const [runId] of quiet) await runs.announceEnd(runId);
+    } catch (err) {
+      log.debug({ err }, 'ends of runs could not be asked for');
     }
   }
 }

@@ -11,6 +11,8 @@ import { RunsClient } from './runs.client.ts';
 import { StreamSender } from './stream-sender.server.ts';
 
 const EVENTS = { status: 200, description: 'Server-sent events: started, text of the run’s document, reasoning_node, tool_call, then one result or error, and [DONE].', content: { 'text/event-stream': { schema: { type: 'string' as const } } } };
+const LAST_EVENT_ID = { name: 'Last-Event-ID', required: false, description: 'Goes on after this event; wins over starting_after.' };
+const SEQ_MAX = 2_147_483_647;
 
 /** Runs as they go on, for clients. */
 @ApiTags('Streams')
@@ -29,19 +31,21 @@ export class RunStreamsController {
   @ApiResponse(EVENTS)
   @ApiHeader({ name: 'X-Answer-Encoding', required: false, description: 'object or string: how result.answer is given with an answerFormat.' })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The same key and body within 24 hours attach to the first run’s stream.' })
-  async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) { on_disconnect }: StreamQuery, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+  @ApiHeader(LAST_EVENT_ID)
+  async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
+    const after = afterOf(query, lastEventId);
     const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
     if (replayed) reply.header('idempotency-replayed', 'true');
-    this.#send({ runId, engine: body.engine }, 0, { caller, reply, cancels: on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
+    this.#send({ runId, engine: body.engine }, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
   }
 
   @Get(':runId/stream')
   @Needs('runs:read')
   @BrowserMayUse()
   @ApiResponse(EVENTS)
-  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Goes on after this event; wins over starting_after.' })
+  @ApiHeader(LAST_EVENT_ID)
   async observe(@Param('runId') runId: string, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
-    const after = lastEventId === undefined ? (query.starting_after ?? 0) : numberOf(lastEventId);
+    const after = afterOf(query, lastEventId);
     const engine = await this.runs.engineOf({ runId, orgId: caller.orgId });
     request.notes.runId = runId;
     this.#send({ runId, engine }, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
@@ -54,8 +58,13 @@ export class RunStreamsController {
   }
 }
 
+/** The frame to go on after. No run has more frames than can be numbered. */
+function afterOf({ starting_after: startingAfter = 0 }: StreamQuery, lastEventId: string | undefined): number {
+  return Math.min(SEQ_MAX, lastEventId === undefined ? startingAfter : numberOf(lastEventId));
+}
+
 function numberOf(text: string): number {
-  if (/^\d{1,10}$/.test(text)) return Number(text);
+  if (/^\d+$/.test(text)) return Number(text);
   const problem = 'must be the id of an event, a number';
   throw new AppError('invalid_request', { message: `Last-Event-ID: ${problem}`, details: { fields: { 'Last-Event-ID': problem } } });
 }

@@ -15,6 +15,9 @@ export interface Sending {
   readonly onLeave?: () => Promise<unknown>;
 }
 
+/** How long clients that are told to come back may take to hear it. */
+const LEAVE_MS = 1000;
+
 /** Sends runs' streams to clients, and ends them when the server has to go. */
 export class StreamSender {
   readonly #streams: RunStreams;
@@ -32,6 +35,7 @@ export class StreamSender {
   /** Begins to send a run from the frame after `after` to its end. */
   send(reply: FastifyReply, run: StreamedRun, after: number, how: Sending): void {
     const client = new EventStream(reply, how.headers);
+    if (reply.request.method === 'HEAD') return void client.push(null);
     const sending = this.#send(client, run, after, how).catch((err: unknown) => {
       this.#log.error({ err, runId: run.runId }, 'stream broken');
       client.destroy();
@@ -45,6 +49,7 @@ export class StreamSender {
     const end = (): void => {
       this.#isDraining = true;
       for (const client of this.#open.keys()) client.stop();
+      setTimeout(() => this.#open.forEach((_, client) => client.destroy()), LEAVE_MS).unref();
     };
     if (hurry.aborted) end();
     else hurry.addEventListener('abort', end, { once: true });
@@ -53,7 +58,7 @@ export class StreamSender {
 
   async #send(client: EventStream, run: StreamedRun, after: number, { atDrain, render = (frame) => this.#render(frame, run), onLeave }: Sending): Promise<void> {
     for await (const frames of this.#streams.follow(run.runId, after, client.over, run.pool)) await client.write(frames.map((frame) => render(frame, run)).join(''));
-    if (client.destroyed) return void (await onLeave?.());
+    if (client.destroyed) return void (await (this.#isDraining ? undefined : onLeave?.()));
     await client.write(client.over.aborted ? atDrain : DONE);
     client.push(null);
   }

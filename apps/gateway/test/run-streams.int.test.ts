@@ -16,9 +16,11 @@ const kinds: [string, () => Hints][] = [
 class Store {
   readonly frames: Frame[] = [];
   reads = 0;
+  refusals = 0;
   isAway = false;
 
   after(_: string, after: number): Promise<FramesPage> {
+    if (this.isAway) this.refusals += 1;
     if (this.isAway) return Promise.reject(new Error('away'));
     this.reads += 1;
     // Two at a time: a page is never all there is.
@@ -114,6 +116,7 @@ describe.each(kinds)('the streams of a gateway, with hints %s', (_, makeHints) =
     stored('started', 'end');
     const { seen, ended } = observe();
     tell(store.frames.slice(1));
+    await waitFor(() => store.refusals > 0);
     store.isAway = false;
     await ended;
     expect(seen).toEqual(store.frames);

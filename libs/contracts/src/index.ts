@@ -83,7 +83,7 @@ export {
   Task,
   WaitRun,
 } from './http/run.ts';
-export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery, StreamQuery } from './http/run-frame.ts';
+export { Frame, FrameEnd, FrameHeads, FrameHeadsQuery, type FrameKind, FramesPage, FramesQuery, LeaveQuery, StreamQuery } from './http/run-frame.ts';
 export {
   AnyTool,
   BuiltInTool,

@@ -17,11 +17,12 @@ export const FrameEnd = z.discriminatedUnion('status', [
 ]);
 export type FrameEnd = z.infer<typeof FrameEnd>;
 
+/** Query of whatever waits for a run, or shows it. */
+export const LeaveQuery = z.object({ on_disconnect: z.enum(['continue', 'cancel']).default('continue').describe('What becomes of the run when the client leaves before its end.') });
+export type LeaveQuery = z.infer<typeof LeaveQuery>;
+
 /** Query of a run's stream. */
-export const StreamQuery = z.object({
-  starting_after: queryInteger(0, 2_147_483_647).optional().describe('Goes on after the event with this id.'),
-  on_disconnect: z.enum(['continue', 'cancel']).default('continue').describe('What becomes of the run when the client leaves.'),
-});
+export const StreamQuery = LeaveQuery.extend({ starting_after: queryInteger(0, Number.MAX_SAFE_INTEGER).optional().describe('Goes on after the event with this id.') });
 export type StreamQuery = z.infer<typeof StreamQuery>;
 
 /** engine-orchestrator → gateway: frames of a run after a number, in order, as many as fit into a reply; none when there are no more yet. */
