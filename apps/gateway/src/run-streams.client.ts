@@ -122,8 +122,7 @@ export class RunStreams {
     if (this.#watched.size === 0) return;
     this.#options.hints.send(WATCHED_CHANNEL, encodeWatched([...this.#watched.keys()]));
     const byPool = Map.groupBy(this.#watched, ([, { pool }]) => pool);
-    await Promise.all([...byPool].map(([pool, runs]) => this.#compareOf(pool, runs.map(([runId]) => runId))));
-    await this.#askAfterQuiet();
+    await Promise.all([this.#askAfterQuiet(), ...[...byPool].map(([pool, runs]) => this.#compareOf(pool, runs.map(([runId]) => runId)))]);
   }
 
   async #compareOf(pool: string, runIds: readonly string[]): Promise<void> {

@@ -56,7 +56,7 @@ export interface ServiceOptions {
 
 const PING = statement('service.ping', 'select 1');
 const WAIT_FOR_DATABASE_MS = 500;
-const CLOSE_MS = 1000;
+const HANG_UP_MS = 1000;
 
 /** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
@@ -88,10 +88,9 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   await app.getHttpAdapter().getInstance().ready();
   around.readiness.add(() => databaseCheck(db, log));
   around.shutdown.add('flush', `${name} outbox`, () => (publishes ? relay.stop() : undefined));
-  // Before what its last requests and messages are answered with: clients, hints, the bus.
+  // Before what its last requests and messages are answered with: clients, hints, the bus. Who does not take what was answered is not waited for.
   around.shutdown.add('hang_up', `${name} app`, async () => {
-    // What was to be answered is: who does not take it is not waited for.
-    const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), CLOSE_MS);
+    const timer = setTimeout(() => app.getHttpServer().closeAllConnections(), HANG_UP_MS);
     await app.close();
     clearTimeout(timer);
   });
