@@ -9,7 +9,7 @@ export function checkAnswer(content: string, format: Readonly<Record<string, unk
   if (!format) return { ok: true, value: content };
   let value: unknown;
   try {
-    value = cleanJson(JSON.parse(withoutFence(content)));
+    value = cleanJson(JSON.parse(withoutFence(content), finite));
   } catch (err) {
     if (err instanceof SyntaxError) return { ok: false, problems: [cleanText(`it is not JSON: ${err.message}`)] };
     throw err;
@@ -21,6 +21,12 @@ export function checkAnswer(content: string, format: Readonly<Record<string, unk
 /** What the model is told about an answer that does not fit. */
 export function correctionOf(problems: readonly string[]): string {
   return ['Your answer does not have the format that was asked for:', ...problems.map((problem) => `- ${problem}`), 'Answer again, with nothing but the corrected JSON.'].join('\n');
+}
+
+/** A number beyond those of JavaScript is parsed as infinite, and would be shown as null. */
+function finite(_key: string, value: unknown): unknown {
+  if (value === Infinity || value === -Infinity) throw new SyntaxError('a number in it is too large');
+  return value;
 }
 
 /** Models like to put JSON into a Markdown fence. */

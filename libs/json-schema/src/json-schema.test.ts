@@ -48,7 +48,7 @@ describe('a JSON schema', () => {
   });
 
   test('that refers to itself alone, and a value that is nested too deeply, are errors and no crash', () => {
-    expect(compileJsonSchema({ $ref: '#' }).check(1)).toEqual([expect.stringMatching(/\S/)]);
+    expect(compileJsonSchema({ $ref: '#' }).check(1)).toEqual([expect.stringContaining('refers to itself')]);
     let deep: unknown = 1;
     for (let depth = 0; depth < 100_000; depth += 1) deep = { boss: deep, name: 'x' };
     expect(compileJsonSchema(person).check(deep).length).toBeGreaterThan(0);

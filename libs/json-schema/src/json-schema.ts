@@ -55,7 +55,7 @@ function broken(problem: string): CompiledSchema {
 }
 
 function brief(err: unknown): string {
-  const { message } = err as { message: string };
+  const { message } = err instanceof RangeError ? { message: 'it is nested too deeply, or refers to itself without end' } : (err as { message: string });
   return (message.length > TEXT_CHARS_MAX ? `${message.slice(0, TEXT_CHARS_MAX)}…` : message).toWellFormed();
 }
 
