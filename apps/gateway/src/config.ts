@@ -9,8 +9,8 @@ const PerMinute = z.coerce.number().int().positive();
 /** The environment of the gateway. */
 export const GatewayEnvironment = z.object({
   ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional().describe('Default PORT + 1.'),
-  ADMIN_TOKEN: z.string({ error: 'is required: the bearer token of /admin/v1' }).min(16),
-  BOOTSTRAP_API_KEY: z.string().min(8).optional(),
+  ADMIN_TOKEN: z.string({ error: 'is required: the bearer token of /admin/v1' }).min(16, { error: 'must have at least 16 characters' }),
+  BOOTSTRAP_API_KEY: z.string().min(8, { error: 'must have at least 8 characters' }).optional(),
   SEAL_PUBLIC_KEY: z.string({ error: 'is required: 32 bytes, base64 (X25519)' }).refine((key) => Buffer.from(key, 'base64').length === 32, { error: 'must be 32 bytes, base64' }),
   SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS,
   EGRESS_ALLOW: CidrList.default([]),

@@ -4,7 +4,7 @@ import { BillingEnvironment } from '@nightshift/billing';
 import { EngineEnvironment } from '@nightshift/engine-orchestrator';
 import { GatewayEnvironment } from '@nightshift/gateway';
 import { RunsEnvironment } from '@nightshift/runs';
-import { ProcessEnvironment } from '@nightshift/service';
+import { DatabaseUrl, ProcessEnvironment } from '@nightshift/service';
 import { ToolEnvironment } from '@nightshift/tool-executor';
 import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
 import { z } from 'zod';
@@ -27,7 +27,7 @@ export const StandaloneEnvironment = z.object({
   SEAL_PUBLIC_KEY: GatewayEnvironment.shape.SEAL_PUBLIC_KEY.optional(),
   SEAL_PRIVATE_KEY: ToolEnvironment.shape.SEAL_PRIVATE_KEY.optional(),
   ENCRYPTION_KEY: WebhookEnvironment.shape.ENCRYPTION_KEY.optional(),
-  DATABASE_URL: z.string().optional(),
+  DATABASE_URL: DatabaseUrl.optional(),
   DATA_DIR: z.string().default('.nightshift').transform((path) => resolve(REPOSITORY, path)),
   SHUTDOWN_GRACE_MS: ProcessEnvironment.shape.SHUTDOWN_GRACE_MS.unwrap().default(DRAIN_MS),
   TURN_DRAIN_MS: EngineEnvironment.shape.TURN_DRAIN_MS.unwrap().default(DRAIN_MS),

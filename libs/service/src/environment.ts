@@ -44,10 +44,15 @@ export const ProcessEnvironment = z.object({
 });
 export type ProcessEnvironment = z.infer<typeof ProcessEnvironment>;
 
+const DATABASE_URL_FORM = 'postgresql://user:password@host:5432/database';
+
+/** Where PostgreSQL is; another address would be tried for ever, as one that is away. */
+export const DatabaseUrl = z.string({ error: `is required: ${DATABASE_URL_FORM}` }).regex(/^postgres(?:ql)?:\/\/./, `must be such as ${DATABASE_URL_FORM}`);
+
 /** What a service of the cluster shape reads besides: its surroundings and its neighbours. */
 export const ClusterEnvironment = ProcessEnvironment.extend({
   METRICS_PORT: Port.optional().describe('Default PORT + 2.'),
-  DATABASE_URL: z.string({ error: 'is required: postgresql://user:password@host:5432/database' }),
+  DATABASE_URL: DatabaseUrl,
   DATABASE_CONNECTIONS_MAX: z.coerce.number().int().positive().default(12).describe('Connections that this process may open to PostgreSQL.'),
   KAFKA_BROKERS: z.string({ error: 'is required: host:port, or several with commas' }).pipe(List),
   KAFKA_SSL_ENABLED: Flag.optional(),
@@ -58,7 +63,7 @@ export const ClusterEnvironment = ProcessEnvironment.extend({
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD: z.string().optional(),
   KAFKA_SESSION_TIMEOUT_MS: Milliseconds.default(6000).describe('How soon a member that died is noticed; the brokers set its lower bound.'),
-  REDIS_URL: z.string({ error: 'is required: redis://host:6379' }),
+  REDIS_URL: z.string({ error: 'is required: redis://host:6379' }).regex(/^rediss?:\/\/./, 'must be such as redis://host:6379'),
   POOL: PoolName.default(SHARED_POOL).describe('The pool whose turns or calls this process does.'),
   SERVICE_TOKEN: z.string({ error: 'is required: this service’s own token' }),
   SERVICE_TOKENS: List.pipe(z.array(z.string().regex(/^[a-z-]+:.{8,}$/, 'must be name:token, with tokens of at least 8 characters'))).optional().describe('name:token of every service that may call this one.'),

@@ -1,5 +1,5 @@
 export { type Announcements, catchUp } from './catch-up.ts';
-export { acceptedTokens, CidrList, ClusterEnvironment, JsonFile, kafkaAddress, KafkaEnvironment, ProcessEnvironment } from './environment.ts';
+export { acceptedTokens, CidrList, ClusterEnvironment, DatabaseUrl, JsonFile, kafkaAddress, KafkaEnvironment, ProcessEnvironment } from './environment.ts';
 export { keepTracesTogether } from './kept-traces.hints.ts';
 export { List } from './list.ts';
 export { PoolMembers, servePool } from './pool-members.ts';
