@@ -27,9 +27,10 @@ each pool adds. `spec` is `defaults`, then `apps.<app>`, then `pools.<pool>.<app
 {{/* Milliseconds that a pod of this workload may take for what it holds: the longest of its drains. */}}
 {{- define "nightshift.drainMs" -}}
 {{- $config := merge (deepCopy (default dict .spec.config)) (deepCopy .root.Values.config) -}}
-{{- $drain := int (get $config "SHUTDOWN_GRACE_MS") -}}
-{{- if eq .app "engine-orchestrator" -}}{{- $drain = max $drain (int (get $config "TURN_DRAIN_MS")) -}}{{- end -}}
-{{- if eq .app "gateway" -}}{{- $drain = max $drain (int (get $config "STREAM_DRAIN_MS")) -}}{{- end -}}
+{{- /* Without a setting the service's own default holds. */ -}}
+{{- $drain := int (default 25000 (get $config "SHUTDOWN_GRACE_MS")) -}}
+{{- if eq .app "engine-orchestrator" -}}{{- $drain = max $drain (int (default 300000 (get $config "TURN_DRAIN_MS"))) -}}{{- end -}}
+{{- if eq .app "gateway" -}}{{- $drain = max $drain (int (default 600000 (get $config "STREAM_DRAIN_MS"))) -}}{{- end -}}
 {{- $drain -}}
 {{- end -}}
 
