@@ -10,6 +10,7 @@ afterEach(async () => {
 });
 
 const Reply = z.object({ n: z.number() });
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const answer =
   (status: number, body: unknown): Handler =>
   (_req, res) =>
@@ -37,8 +38,8 @@ describe('a call to another service', () => {
   test('carries the own token, the trace and the body, and gives what fits the schema', async () => {
     const server = await serve(answer(200, { n: 7, unknown: true }));
     const client = clientOf(server.url);
-    expect(await client.call({ method: 'POST', path: '/internal/x?y=1', body: { a: 1 }, traceparent: '00-trace' }, Reply)).toEqual({ n: 7 });
-    expect(server.seen).toMatchObject([{ method: 'POST', url: '/internal/x?y=1', body: '{"a":1}', headers: { authorization: 'Bearer own-token', traceparent: '00-trace', 'content-type': 'application/json' } }]);
+    expect(await client.call({ method: 'POST', path: '/internal/x?y=1', body: { a: 1 }, traceparent: `00-${TRACE}-00f067aa0ba902b7-01` }, Reply)).toEqual({ n: 7 });
+    expect(server.seen).toMatchObject([{ method: 'POST', url: '/internal/x?y=1', body: '{"a":1}', headers: { authorization: 'Bearer own-token', traceparent: expect.stringMatching(`^00-${TRACE}-[0-9a-f]{16}-01$`), 'content-type': 'application/json' } }]);
     await client.call({ method: 'GET', path: '/internal/x' }, Reply);
     expect(server.seen[1]).toMatchObject({ method: 'GET', body: '' });
     expect(server.seen[1]!.headers).not.toHaveProperty('content-type');
