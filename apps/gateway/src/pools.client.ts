@@ -51,8 +51,9 @@ export class Pools {
     try {
       return poolOf(pool, await this.#look()).problems;
     } catch (err) {
-      if (!(err instanceof AppError) || err.code !== 'service_unavailable') throw err;
-      return [`Whether the pool "${pool}" is served cannot be told, because a service is away; GET /admin/v1/pools says it later.`];
+      // Also from a service of the release before, which does not know the question: the organisation is changed already.
+      if (!(err instanceof AppError)) throw err;
+      return [`Whether the pool "${pool}" is served cannot be told, because a service does not answer; GET /admin/v1/pools says it later.`];
     }
   }
 

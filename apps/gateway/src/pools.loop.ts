@@ -41,7 +41,7 @@ export class PoolsLoop {
       measure(pools);
       for (const pool of pools) this.#report(pool);
     } catch (err) {
-      const isAway = isInfrastructure(err) || (err instanceof AppError && err.code === 'service_unavailable');
+      const isAway = isInfrastructure(err) || err instanceof AppError;
       this.#log[isAway ? 'debug' : 'error']({ err }, 'pools');
     }
   }

@@ -20,7 +20,7 @@ const served = (name: string, live: number, more: Partial<ServedPool> = {}): Ser
 type Asked = { readonly by: string; readonly path: string; readonly body: unknown };
 
 /** What the other services know and were asked, each by its name, those of dedicated pools as `<app> of <pool>`. */
-const world = { engines: [] as ServedPool[], executors: [] as ServedPool[], queues: [] as InternalQueues['queues'], away: new Set<string>(), letters: {} as Record<string, object>, asked: [] as Asked[] };
+const world = { engines: [] as ServedPool[], executors: [] as ServedPool[], queues: [] as InternalQueues['queues'], away: new Set<string>(), old: new Set<string>(), letters: {} as Record<string, object>, asked: [] as Asked[] };
 
 function neighbour(name: string): InternalClient {
   const answer: InternalTransport = ({ path, body }) => {
@@ -28,7 +28,7 @@ function neighbour(name: string): InternalClient {
     world.asked.push(asked);
     if (world.away.has(name)) return Promise.resolve({ status: 503, body: '' });
     const answers: Record<string, object> = {
-      '/internal/pools': { pools: name === 'tool-executor' ? world.executors : world.engines },
+      ...(!world.old.has(name) && { '/internal/pools': { pools: name === 'tool-executor' ? world.executors : world.engines } }),
       '/internal/queues': { queues: world.queues },
       '/internal/runs': { runId: (asked.body as { runId: string } | null)?.runId, replayed: false },
       '/internal/tools/resolve': { tools: {} },
@@ -60,7 +60,7 @@ beforeAll(async () => {
   const adminPort = await listenAdmin(service, { ...environment, HOST: '127.0.0.1', PORT: port }, around);
   urls = { api: `http://127.0.0.1:${port}/v1`, admin: `http://127.0.0.1:${adminPort}/admin/v1` };
 });
-afterEach(() => void Object.assign(world, { engines: [], executors: [], queues: [], away: new Set(), letters: {}, asked: [] }));
+afterEach(() => void Object.assign(world, { engines: [], executors: [], queues: [], away: new Set(), old: new Set(), letters: {}, asked: [] }));
 afterAll(async () => {
   await around.shutdown.run(log, 1000);
   await database.drop();
@@ -118,6 +118,9 @@ describe('the operator', () => {
     expect((await admin('PATCH', `/orgs/${id}`, { name: 'served' })).body).not.toHaveProperty('warnings');
     world.away.add('tool-executor');
     expect((await admin('PATCH', `/orgs/${id}`, { name: 'again' })).body.warnings).toEqual([expect.stringContaining('cannot be told')]);
+    world.away.clear();
+    world.old.add('engine-orchestrator');
+    expect(await admin('PATCH', `/orgs/${id}`, { name: 'upgraded' })).toMatchObject({ status: 200, body: { name: 'upgraded', warnings: [expect.stringContaining('cannot be told')] } });
   });
 
   test.each(['', 'Acme', 'a.b', '-acme', 'a_b', 'ä', 'a'.repeat(42)])('cannot name a pool "%s"', async (pool) => {
