@@ -15,13 +15,18 @@ export type GoProgram = keyof typeof programs;
 // The machine's own flags and module files are for its own projects.
 const environment = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GO111MODULE: 'on' };
 
+// Where Go's own installer puts it, which not every PATH names.
+const commands = ['go', '/usr/local/go/bin/go'];
+
 async function go(args: readonly string[], env: NodeJS.ProcessEnv = environment): Promise<string> {
-  try {
-    return await runCommand('go', args, { quiet: true, env });
-  } catch (err) {
-    const isMissing = err instanceof CommandFailed && err.message.includes('ENOENT');
-    throw isMissing ? new Error('the chart is tested with programs written in Go: install Go 1.24 or newer (https://go.dev/dl)', { cause: err }) : err;
+  for (const command of commands) {
+    try {
+      return await runCommand(command, args, { quiet: true, env });
+    } catch (err) {
+      if (!(err instanceof CommandFailed && err.message.includes('ENOENT'))) throw err;
+    }
   }
+  throw new Error('the chart is tested with programs written in Go: install Go 1.24 or newer (https://go.dev/dl)');
 }
 
 /** The path of a program, which is built from its released source if it is not cached yet: a minute or two each on two cores. */

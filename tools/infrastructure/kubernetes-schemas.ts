@@ -35,7 +35,8 @@ const settings = createHash('sha256').update(JSON.stringify([kubernetesVersions,
 export function kubernetesSchemas(): Promise<string> {
   return cached(`kubernetes-schemas-${settings}`, async (directory) => {
     console.error("nightshift: fetching the schemas of Kubernetes and its operators (110 MB, once for all clones)");
-    await Promise.all([fetchKinds(directory), fetchCustomResources(directory)]);
+    await fetchKinds(directory);
+    await fetchCustomResources(directory);
   });
 }
 
