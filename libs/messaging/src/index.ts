@@ -9,4 +9,3 @@ export { type KafkaAddress } from './kafka.client.ts';
 export { type ConsumerGroup, expectedTopics, TopicAdmin, type TopicState } from './kafka.admin.ts';
 export { LocalBus } from './local.bus.ts';
 export type { Message } from './message.ts';
-export { provisionTopics, type TopicsWanted } from './provision-topics.ts';

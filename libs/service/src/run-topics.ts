@@ -1,5 +1,5 @@
 import { PoolName, TOPIC_PARTITIONS } from '@nightshift/contracts';
-import { provisionTopics } from '@nightshift/messaging';
+import { expectedTopics, TopicAdmin } from '@nightshift/messaging';
 import { loadConfig } from '@nightshift/runtime';
 import { z } from 'zod';
 import { ClusterEnvironment, kafkaAddress, KafkaEnvironment } from './environment.ts';
@@ -16,8 +16,14 @@ export const TopicsEnvironment = KafkaEnvironment.extend(ClusterEnvironment.pick
 /** Makes the topics that are missing, those of `POOLS` included, extends those with too few partitions, and ends the process. */
 export async function runTopics(): Promise<void> {
   const environment = loadConfig(TopicsEnvironment, 'topics');
+  const { POOLS: pools, TOPIC_PARTITIONS: partitions, TOPIC_REPLICATION_FACTOR: replicas } = environment;
+  const names = expectedTopics(pools);
   await runOnce('topics', environment, async (log) => {
-    const wanted = { pools: environment.POOLS, partitions: environment.TOPIC_PARTITIONS, replicationFactor: environment.TOPIC_REPLICATION_FACTOR };
-    log.info(await provisionTopics(kafkaAddress(environment, 'nightshift-topics'), wanted), 'topics');
+    const admin = new TopicAdmin(kafkaAddress(environment, 'nightshift-topics'));
+    try {
+      log.info({ created: await admin.create(names, { partitions, replicas }), extended: await admin.extend(names, partitions) }, 'topics');
+    } finally {
+      await admin.close();
+    }
   });
 }
