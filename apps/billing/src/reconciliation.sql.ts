@@ -1,7 +1,9 @@
 import { statement } from '@nightshift/postgres';
 
-const DIFFERS = `(r.input_tokens, r.output_tokens) is distinct from
-  (select coalesce(sum(u.input_tokens), 0)::bigint, coalesce(sum(u.output_tokens), 0)::bigint from billing.usage_events u where u.run_id = r.run_id)`;
+const DIFFERS = `exists (
+    select from (select coalesce(sum(input_tokens), 0) as input, coalesce(sum(output_tokens), 0) as output from billing.usage_events where run_id = r.run_id) counted
+    where (counted.input, counted.output) <> (r.input_tokens, r.output_tokens)
+  )`;
 
 /**
  * Compares the runs that were counted until $1 ms ago, $2 ms of them at most and each once, with what their turns were

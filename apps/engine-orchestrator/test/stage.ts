@@ -6,7 +6,7 @@ import { InternalClient } from '@nightshift/http';
 import { claimedColumns, connect, type Database, migrate, Relay, statement } from '@nightshift/postgres';
 import type { Hints } from '@nightshift/run-stream';
 import { newId } from '@nightshift/std';
-import { testDatabase } from '@nightshift/testing';
+import { testDatabase, waitFor } from '@nightshift/testing';
 import { startedEvent, turnEvents } from '../src/engine-events.ts';
 import { FrameLoop } from '../src/frame.loop.ts';
 import { FrameStore } from '../src/frame.store.ts';
@@ -105,6 +105,8 @@ export async function engineStage() {
     sql: async <R extends object>(text: string, values: unknown[] = []): Promise<R[]> => (await db.pool.query<R>(text, values)).rows,
     /** The events published of a run, in short. */
     async events(runId: string): Promise<string[]> {
+      // A commit is seen by others before it has returned to whoever publishes it.
+      await waitFor(async () => (await db.pool.query('select 1 from engine.outbox limit 1')).rows.length === 0);
       await Promise.all(relays.map((relay) => relay.stop()));
       return published.flatMap(({ topic, payload }) => {
         const { runId: of, kind, command } = payload as { runId: string; kind?: string; command?: string };
