@@ -15,6 +15,7 @@ const ANSWER = 'one two three four five six '.repeat(60);
 const someMore = 10;
 /** Streams that are begun before each wave of restarts. */
 const STREAMS = 3;
+const LEFT_OUT_MS = 2000;
 
 jest.setTimeout(600_000);
 
@@ -40,25 +41,33 @@ describe('two of each service, restarted in turn under load', () => {
     await until(async () => (last = await missing()).length === 0, { timeoutMs: 60_000, everyMs: 100, what: () => `${last.join(', ')} to be ready` });
   }
 
-  /** Goes to the gateways in turn, as a load balancer does, which leaves out one where nobody listens; nothing else is forgiven. */
+  /** Goes to the gateways in turn, as a load balancer does, which leaves out for a while who says that it goes, and one where nobody listens; nothing else is forgiven. */
   function balanced(key: string, record: Record): Api {
     let turn = 0;
+    const leftOut = new Map<string, number>();
+    const isOut = (gateway: string) => Number((leftOut.get(gateway) ?? 0) > Date.now());
     const send = async <T>(method: string, path: string, options?: CallOptions): Promise<Reply<T>> => {
       record.requests += 1;
-      for (let tried = 0; ; tried += 1) {
+      const [first, second] = turn++ % 2 === 0 ? gateways() : gateways().toReversed();
+      const order = [first as string, second as string].toSorted((one, other) => isOut(one) - isOut(other));
+      for (const [tried, gateway] of order.entries()) {
         try {
-          const reply = await call<T>(gateways()[turn++ % 2] as string, key, method, path, options);
+          const reply = await call<T>(gateway, key, method, path, options);
           const { error } = reply.body as { error?: { code?: string } };
-          if (reply.status === 503 && error?.code === 'service_unavailable' && reply.headers.has('retry-after')) record.told503 += 1;
-          else if (reply.status >= 500) record.failed.push(`${method} ${path}: ${reply.status} ${reply.text}`);
+          if (reply.status === 503 && error?.code === 'service_unavailable' && reply.headers.has('retry-after')) {
+            record.told503 += 1;
+            leftOut.set(gateway, Date.now() + LEFT_OUT_MS);
+          } else if (reply.status >= 500) record.failed.push(`${method} ${path}: ${reply.status} ${reply.text}`);
           return reply;
         } catch (err) {
           const { cause } = err as { cause?: { code?: string } };
+          leftOut.set(gateway, Date.now() + LEFT_OUT_MS);
           if (cause?.code === 'ECONNREFUSED' && tried === 0) continue;
           record.failed.push(`${method} ${path}: ${String(cause ?? err)}`);
           throw err;
         }
       }
+      throw new Error('no gateway listens');
     };
     return apiOver({ base: gateways()[0] as string, key, call: send });
   }
