@@ -111,7 +111,7 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
 function afterTheEnd(run: Run, event: RunEvent, now: Date): Change | undefined {
   if (event.kind === 'end awaited') return { run, effects: ['stop'] };
   if (run.usage) return undefined;
-  if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, ...used(run, event) }, effects: [] };
+  if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, usage: event.usage, checkAt: null }, effects: [] };
   return event.kind === 'due' ? check(run, now, 'stop') : undefined;
 }
 
