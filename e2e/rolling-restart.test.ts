@@ -41,7 +41,7 @@ describe('two of each service, restarted in turn under load', () => {
     await until(async () => (last = await missing()).length === 0, { timeoutMs: 60_000, everyMs: 100, what: () => `${last.join(', ')} to be ready` });
   }
 
-  /** Goes to the gateways in turn, as a load balancer does, which leaves out for a while who says that it goes, and one where nobody listens; nothing else is forgiven. */
+  /** Goes to the gateways in turn, as a load balancer does, which leaves out for a while who says that it goes, and one that takes no connection; nothing else is forgiven. */
   function balanced(key: string, record: Record): Api {
     let turn = 0;
     const leftOut = new Map<string, number>();
@@ -60,9 +60,9 @@ describe('two of each service, restarted in turn under load', () => {
           } else if (reply.status >= 500) record.failed.push(`${method} ${path}: ${reply.status} ${reply.text}`);
           return reply;
         } catch (err) {
-          const { cause } = err as { cause?: { code?: string } };
+          const { cause } = err as { cause?: { syscall?: string } };
           leftOut.set(gateway, Date.now() + LEFT_OUT_MS);
-          if (cause?.code === 'ECONNREFUSED' && tried === 0) continue;
+          if (cause?.syscall === 'connect' && tried === 0) continue;
           record.failed.push(`${method} ${path}: ${String(cause ?? err)}`);
           throw err;
         }

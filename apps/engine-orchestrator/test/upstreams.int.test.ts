@@ -203,8 +203,7 @@ describe('an upstream with limits', () => {
     await outcomeOf(small);
     for (const runId of many) await outcomeOf(runId);
     const asked = first.record().runs.toSorted((a, b) => a.firstAtMs - b.firstAtMs).map(({ run }) => run);
-    expect(asked).toHaveLength(10);
-    expect(asked.indexOf('small')).toBeLessThanOrEqual(3);
+    expect(asked.slice(0, 4)).toContain('small');
   });
 
   test('holds no slot of the engine with the turns that wait for it', async () => {
