@@ -54,10 +54,9 @@ describe('two of each service, restarted in turn under load', () => {
         try {
           const reply = await call<T>(gateway, key, method, path, options);
           const { error } = reply.body as { error?: { code?: string } };
-          if (reply.status === 503 && error?.code === 'service_unavailable' && reply.headers.has('retry-after')) {
-            record.told503 += 1;
-            leftOut.set(gateway, Date.now() + LEFT_OUT_MS);
-          } else if (reply.status >= 500) record.failed.push(`${method} ${path}: ${reply.status} ${reply.text}`);
+          if (reply.headers.get('connection') === 'close') leftOut.set(gateway, Date.now() + LEFT_OUT_MS);
+          if (reply.status === 503 && error?.code === 'service_unavailable' && reply.headers.has('retry-after')) record.told503 += 1;
+          else if (reply.status >= 500) record.failed.push(`${method} ${path}: ${reply.status} ${reply.text}`);
           return reply;
         } catch (err) {
           const { cause } = err as { cause?: { syscall?: string } };

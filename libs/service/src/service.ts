@@ -56,7 +56,7 @@ export interface ServiceOptions {
 
 const PING = statement('service.ping', 'select 1');
 const WAIT_FOR_DATABASE_MS = 500;
-const HANG_UP_MS = 1000;
+const HANG_UP_MS = 3000;
 
 /** Migrates, connects and builds one service. Waits for its database for as long as it takes. */
 export async function buildService(options: ServiceOptions, around: Surroundings): Promise<Service> {
