@@ -94,7 +94,9 @@ export class TopicAdmin {
     return lags.filter(({ lag }) => Object.keys(lag).length > 0).sort((one, other) => one.group.localeCompare(other.group));
   }
 
+  /** The client would go on connecting if it were told to disconnect before that has ended. */
   async close(): Promise<void> {
+    await this.#connected.catch(() => undefined);
     await this.#admin.disconnect();
   }
 }
