@@ -1,5 +1,5 @@
 /** The cluster shape on one machine: starts infrastructure and services, and starts again whatever ends, until it is told to stop. */
-import { existsSync, globSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, globSync, realpathSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claimFolder, freePort, localSecrets } from '@nightshift/runtime';
@@ -91,7 +91,6 @@ async function waitUntilReady(services: readonly ServiceProcess[]): Promise<void
 }
 
 async function start(): Promise<void> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   claimFolder(folder);
   const mark = { [markName]: realpathSync(folder) };
   await endFormerCluster(`${markName}=${mark[markName]}`);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { buildGateway, listenAdmin } from '@nightshift/gateway';
@@ -42,7 +42,6 @@ async function stopBecause(err: unknown): Promise<void> {
 }
 
 async function start(worker: Worker): Promise<void> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   claimFolder(dataDir);
   writeFileSync(join(dataDir, 'standalone.pid'), `${process.pid}\n`);
   process.once('exit', () => rmSync(join(dataDir, 'standalone.pid'), { force: true }));

@@ -1,12 +1,18 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { isAlive, startOfProcess } from './process-of-pid.ts';
 
 /**
- * Writes this process into the file `owner` of a folder, so that no two living processes believe that the servers
- * of that folder are theirs to stop. Throws if another one that lives has written itself there.
+ * Makes a folder if need be and writes this process into its file `owner`, so that no two living processes believe that the
+ * servers of that folder are theirs to stop. Throws if another one that lives has written itself there, and if no such
+ * folder can be made.
  */
 export function claimFolder(folder: string): void {
+  try {
+    makeFolder(folder);
+  } catch (err) {
+    throw new Error(`${folder} cannot be used as the data folder (${(err as Error).message}); set DATA_DIR to another one`, { cause: err });
+  }
   const path = join(folder, 'owner');
   const last = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const own = describe(process.pid);
@@ -18,4 +24,14 @@ export function claimFolder(folder: string): void {
 // The start time tells a process from a later one with the same id.
 function describe(pid: number): string {
   return `${pid} ${startOfProcess(pid)}`;
+}
+
+// Not by the option `recursive` of mkdir, which never ends where the system says that a parent is missing that is there (/proc).
+function makeFolder(path: string): void {
+  if (existsSync(path)) {
+    if (!statSync(path).isDirectory()) throw new Error(`${path} is a file`);
+    return;
+  }
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
