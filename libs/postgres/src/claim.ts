@@ -75,7 +75,8 @@ export function claimedColumns(table: WorkTable): string {
  * Claims up to $2 due rows of pool $1 for $3 ms. Lanes are taken in turn, beginning after lane $4: a row's rank is the
  * number of rows its lane holds already plus its place in the lane, lowest ranks first, at most $5 (or the table's limit) per
  * lane; `offset 0` has that worked out once per lane. Expired leases come before anything, and count for their lanes until
- * they are taken. What was chosen is found by arrays of ids: however many the planner expects, that is by the primary key.
+ * they are taken. What was chosen is found by arrays of ids, and looked at again in a form that fits no index: however few
+ * waiting rows the planner expects, that is by the primary key.
  * Always returns the last lane looked at as `cursor`, null when all lanes were seen.
  *
  * Where owners share the slots, $6 says how many each of them holds, and $7 who can have no more: their lanes are passed over
@@ -112,7 +113,7 @@ export function claimStatement(table: WorkTable): Statement {
      ), locked as materialized (
        select t.${id} as id from ${name} t
        where t.${id} = any(array(select id from chosen where allowed order by place, rank, due_at limit $2))
-         and ((t.lease_until is null and t.due_at <= now()) or t.lease_until < now())
+         and coalesce(t.lease_until < now(), t.due_at <= now())
        for update skip locked
      ), claimed as (
        update ${name} t set lease_until = now() + $3 * interval '1 ms', epoch = t.epoch + 1, attempts = t.attempts + 1
