@@ -32,8 +32,3 @@ export type JobReport = {
   /** Runs whose answer did not come within 20 s. */
   readonly lost: number;
 };
-
-/** The time as all processes of the benchmark see it, with fractions of a millisecond. */
-export function wallMs(): number {
-  return performance.timeOrigin + performance.now();
-}

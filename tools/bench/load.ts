@@ -1,8 +1,9 @@
 /** The load generator, a process of its own: takes one job at a time from its parent and sends back what it saw. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { wallMs } from '@nightshift/testing';
 import { type Answers, listenToAnswers } from './answers.ts';
 import { type Api, api } from './api.ts';
-import { type Job, type JobReport, type Post, wallMs } from './load-job.ts';
+import type { Job, JobReport, Post } from './load-job.ts';
 
 const answerPatienceMs = 20_000;
 const pollMs = 2;

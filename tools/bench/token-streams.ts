@@ -1,3 +1,4 @@
+import { wallMs } from '@nightshift/testing';
 import { createParser } from 'eventsource-parser';
 import { Pool } from 'undici';
 import type { Target } from './load-job.ts';
@@ -12,7 +13,6 @@ export type TokenStreams = {
 
 /** Every token of the model says when it was sent. */
 const token = /(\d{13}\.\d\d) /g;
-const nowMs = (): number => performance.timeOrigin + performance.now();
 
 /** So many runs at once, each of so many tokens, 50 a second, read as they come. */
 export async function readTokenStreams(target: Target, streams: number, tokens: number): Promise<TokenStreams> {
@@ -37,7 +37,7 @@ async function readOne(pool: Pool, target: Target, tokens: number, afterMs: numb
       for (const [, sent] of (JSON.parse(data) as { content: string }).content.matchAll(token)) {
         isInOrder &&= Number(sent) >= lastSent;
         lastSent = Number(sent);
-        delays.push(nowMs() - lastSent);
+        delays.push(wallMs() - lastSent);
       }
     },
   });

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { wallMs } from '@nightshift/testing';
 import { batch, type Bench, type Benchmark, perform } from './bench.ts';
 import { type Figure, figure } from './figures.ts';
 import type { JobReport } from './load-job.ts';
@@ -39,7 +40,7 @@ async function sustained({ shape, ...bench }: Bench, arrivals: Arrivals): Promis
 /** All of them again at once: how fast they go out. */
 async function backlog({ shape, product }: Bench, arrivals: Arrivals, from: number, wanted: number): Promise<Figure[]> {
   const before = (await arrivals.read()).length;
-  const startedMs = performance.timeOrigin + performance.now();
+  const startedMs = wallMs();
   const count = await new Subscriptions(product.target).redeliver(new Date(from));
   const again = (await arrivals.atLeast(before + count, PATIENCE_MS)).slice(before);
   const seconds = ((again.at(-1)?.atMs ?? startedMs) - startedMs) / 1000;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { wallMs } from './wall-ms.ts';
 
 /** One request as it arrived; `atMs` in milliseconds since the epoch, with fractions. */
 export type EndpointRequest = {
@@ -31,7 +32,6 @@ export type FakeEndpoint = {
 
 type Answer = { readonly status: number; readonly body: string; readonly headers?: Record<string, string> };
 
-const now = () => performance.timeOrigin + performance.now();
 
 /**
  * A receiver for function tools and webhooks that records every request; over HTTP too: `GET /record?since=&prefix=`,
@@ -87,7 +87,7 @@ export async function startFakeEndpoint({ port = 0, brief = false } = {}): Promi
   };
 
   const server = createServer((req, res) => {
-    const atMs = now();
+    const atMs = wallMs();
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => handle(req, Buffer.concat(chunks).toString('utf8'), atMs, res));

@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FakeScript, FakeTurn } from './fake-model-script.ts';
+import { wallMs } from './wall-ms.ts';
 
 /** The deltas of a reply that is sent piece by piece: reasoning, text, then the arguments of each call. */
 export function* paced({ think, clock }: FakeScript, { text, calls }: FakeTurn): Generator<string> {
   for (const piece of piecesOf(think)) yield JSON.stringify({ reasoning_content: piece });
   if (clock > 0 && calls.length === 0) {
-    for (let at = 0; at < clock; at += 1) yield JSON.stringify({ content: `${(performance.timeOrigin + performance.now()).toFixed(2)} ` });
+    for (let at = 0; at < clock; at += 1) yield JSON.stringify({ content: `${wallMs().toFixed(2)} ` });
     return;
   }
   for (const piece of piecesOf(text)) yield JSON.stringify({ content: piece });

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type FakeMessagesRequest, messageEvents, problemOf, requestOfMessages } from './fake-anthropic.ts';
 import { paced, sendPaced } from './fake-model-pace.ts';
 import { type FakeFault, type FakeRequest, type FakeScript, type FakeTurn, nextTurn, scriptOf } from './fake-model-script.ts';
+import { wallMs } from './wall-ms.ts';
 
 /** What was seen of one run; times in milliseconds since the epoch, with fractions. */
 export type FakeModelRun = { run: string; requests: number; answered: number; aborted: number; firstAtMs: number; lastAtMs: number };
@@ -32,7 +33,6 @@ export type FakeModel = {
 };
 
 const recentMax = 200;
-const now = () => performance.timeOrigin + performance.now();
 
 /**
  * An upstream for both wires, chat completions and Anthropic messages, that does what the instructions say (see `FakeScript`) and keeps a record of it, which
@@ -55,7 +55,7 @@ export async function startFakeModel({ port = 0 } = {}): Promise<FakeModel> {
   };
 
   const begin = (script: FakeScript, turn: FakeTurn, res: ServerResponse): FakeModelRun => {
-    const atMs = now();
+    const atMs = wallMs();
     const run = runs.get(script.run) ?? { run: script.run, requests: 0, answered: 0, aborted: 0, firstAtMs: atMs, lastAtMs: atMs };
     runs.set(script.run, run);
     run.requests += 1;

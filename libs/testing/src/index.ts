@@ -6,3 +6,4 @@ export { type Infrastructure, infrastructure } from './infrastructure.ts';
 export { type McpRequest, type McpServerSetup, startMcpServer, type TestMcpServer } from './mcp-server.ts';
 export { uniqueName, uniqueTopics } from './topics.ts';
 export { waitFor } from './wait-for.ts';
+export { wallMs } from './wall-ms.ts';
