@@ -17,7 +17,7 @@ import { ThreadLink } from './thread.link.ts';
 const link = new ThreadLink(must(parentPort, 'the thread that serves the API'));
 const shutdown = new Shutdown();
 const bus = new LocalBus();
-const NICENESS = 10;
+const NICENESS = 5;
 let log: Logger | undefined;
 let composed: Composed | undefined;
 
