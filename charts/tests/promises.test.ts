@@ -1,4 +1,5 @@
 /** What holds for every installation, whatever its values: read off the rendered objects. */
+import { BlockList, isIPv6 } from 'node:net';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { installations, type Manifest, manifests, podOf } from './chart.ts';
 
@@ -52,6 +53,22 @@ describe.each(installations)('the %s installation', (installation) => {
           if (ports === undefined) expect(['tool-executor', 'webhook-dispatcher']).toContain(component(policy));
           else expect(component(policy)).toBe('engine-orchestrator');
         }
+      }
+    }
+  });
+
+  // The API server checks it, schemas cannot say it; and to it an IPv4-mapped address is one of IPv4.
+  test('excepts from an address range only what is a part of it', () => {
+    type Peer = { ipBlock?: { cidr: string; except?: string[] } };
+    const blocks = of('NetworkPolicy').flatMap((policy) => [...((policy['spec'].egress ?? []) as { to?: Peer[] }[]).flatMap(({ to = [] }) => to), ...((policy['spec'].ingress ?? []) as { from?: Peer[] }[]).flatMap(({ from = [] }) => from)]).flatMap(({ ipBlock }) => ipBlock ?? []);
+    expect(blocks.some(({ except = [] }) => except.length > 0)).toBe(of('NetworkPolicy').length > 0);
+    for (const { cidr, except = [] } of blocks) {
+      const range = new BlockList();
+      const [address = '', prefix] = cidr.split('/');
+      range.addSubnet(address, Number(prefix), isIPv6(address) ? 'ipv6' : 'ipv4');
+      for (const part of except) {
+        const [inner = '', length] = part.split('/');
+        expect([part, isIPv6(inner), range.check(inner, isIPv6(inner) ? 'ipv6' : 'ipv4'), Number(length) > Number(prefix), inner.startsWith('::ffff:')]).toEqual([part, isIPv6(address), true, true, false]);
       }
     }
   });

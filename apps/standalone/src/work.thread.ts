@@ -5,7 +5,7 @@ import { parentPort } from 'node:worker_threads';
 import { buildBilling } from '@nightshift/billing';
 import { buildEngineOrchestrator } from '@nightshift/engine-orchestrator';
 import { type BusEvent, LocalBus } from '@nightshift/messaging';
-import { createLog, flushLogPeriodically, type Logger, type Phase, registry, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
+import { createLog, flushLogPeriodically, type Logger, logWarnings, type Phase, registry, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
 import { buildRuns } from '@nightshift/runs';
 import { must } from '@nightshift/std';
 import { buildToolExecutor } from '@nightshift/tool-executor';
@@ -25,6 +25,7 @@ link.serve<BusEvent>('publish', (event) => bus.publish(event));
 link.serve<Facts>('build', async (facts) => {
   const { environment } = facts;
   log = createLog(facts.log);
+  logWarnings(log);
   flushLogPeriodically(log);
   stepBack(log);
   shutdown.add('close', 'tracing', await startTracing('nightshift', traceSettings(environment), { log }));

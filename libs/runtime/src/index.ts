@@ -1,7 +1,7 @@
 export { claimFolder } from './claim-folder.ts';
 export { type ConfigResult, type ConfigSource, loadConfig, parseConfig } from './config.ts';
 export { type App, APPS, type LocalSecrets, localSecrets } from './local-secrets.ts';
-export { createLog, flushLogPeriodically, type Logger, type LogOptions } from './log.ts';
+export { createLog, flushLogPeriodically, type Logger, type LogOptions, logWarnings } from './log.ts';
 export { metrics } from './metrics.ts';
 export { addMetrics, collectProcessMetrics, type MetricsOfThread, metricsText, registry } from './metrics-text.ts';
 export { freePort, stablePort } from './ports.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isInfrastructure } from '@nightshift/postgres';
-import { createLog, type Logger } from '@nightshift/runtime';
+import { createLog, type Logger, logWarnings } from '@nightshift/runtime';
 import type { ProcessEnvironment } from './environment.ts';
 
 const AGAIN_MS = 1000;
@@ -11,6 +11,7 @@ const AGAIN_MS = 1000;
  */
 export async function runOnce(name: string, environment: Pick<ProcessEnvironment, 'LOG_LEVEL' | 'LOG_FORMAT'>, run: (log: Logger) => Promise<void>): Promise<void> {
   const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') }).child({ service: name });
+  logWarnings(log);
   for (let told = false; ; told = true) {
     try {
       return await run(log);

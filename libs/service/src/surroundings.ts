@@ -1,7 +1,7 @@
 import { httpStreams, httpTransport, InternalClient } from '@nightshift/http';
 import { type Bus, KafkaBus } from '@nightshift/messaging';
 import { type Hints, RedisHints } from '@nightshift/run-stream';
-import { type App, createLog, flushLogPeriodically, type Logger, ReadinessChecks, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
+import { type App, createLog, flushLogPeriodically, logWarnings, type Logger, ReadinessChecks, Shutdown, startTracing, traceSettings } from '@nightshift/runtime';
 import { type ClusterEnvironment, acceptedTokens, kafkaAddress } from './environment.ts';
 import { keepTracesTogether } from './kept-traces.hints.ts';
 import type { UrlsOf } from './pool-urls.ts';
@@ -36,6 +36,7 @@ export interface Surroundings {
 export async function clusterSurroundings(app: App, environment: ClusterEnvironment): Promise<Surroundings> {
   const log = createLog({ level: environment.LOG_LEVEL, format: environment.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json') }).child({ service: app });
   flushLogPeriodically(log);
+  logWarnings(log);
   const shutdown = new Shutdown();
   const readiness = new ReadinessChecks();
   const bus = new KafkaBus({
