@@ -2,29 +2,15 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { BillingEnvironment } from '@nightshift/billing';
 import { TOPICS } from '@nightshift/contracts';
-import { EngineEnvironment } from '@nightshift/engine-orchestrator';
-import { GatewayEnvironment } from '@nightshift/gateway';
 import { type App, APPS, parseConfig } from '@nightshift/runtime';
-import { RunsEnvironment } from '@nightshift/runs';
-import { acceptedTokens, ClusterEnvironment } from '@nightshift/service';
-import { ToolEnvironment } from '@nightshift/tool-executor';
-import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
+import { acceptedTokens, type ClusterEnvironment } from '@nightshift/service';
 import { parse } from 'yaml';
 import { valuesSchema } from '../../tools/chart/schema.ts';
 import { withValuesTable } from '../../tools/chart/values-table.ts';
 import { variablesByApp } from '../../tools/chart/variables.ts';
+import { environmentSchema } from '../../tools/nightshift/apps.ts';
 import { chart, chartFile, type Manifest, manifests, podOf, root } from './chart.ts';
-
-const environments = {
-  gateway: ClusterEnvironment.extend(GatewayEnvironment.shape),
-  runs: ClusterEnvironment.extend(RunsEnvironment.shape),
-  'engine-orchestrator': ClusterEnvironment.extend(EngineEnvironment.shape),
-  'tool-executor': ClusterEnvironment.extend(ToolEnvironment.shape),
-  'webhook-dispatcher': ClusterEnvironment.extend(WebhookEnvironment.shape),
-  billing: ClusterEnvironment.extend(BillingEnvironment.shape),
-} as const;
 
 const defined = (file: string, name: string): unknown => parse(new RegExp(`define "${name}" -}}\\n(.*?){{- end`, 's').exec(readFileSync(join(chart, 'templates', file), 'utf8'))?.[1] ?? '');
 
@@ -52,7 +38,7 @@ describe('the environment that the chart gives', () => {
   test.each(APPS)('is valid for %s', async (app) => {
     const objects = await manifests('minimal');
     const deployment = objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === `r-nightshift-${app}`);
-    const result = parseConfig(environments[app], { env: environmentOf(deployment as Manifest, objects) });
+    const result = parseConfig((await environmentSchema(app)) as typeof ClusterEnvironment, { env: environmentOf(deployment as Manifest, objects) });
     expect(result).toMatchObject({ ok: true, config: { HOST: '0.0.0.0', PORT: 8080, METRICS_PORT: 9464, SERVICE_TOKEN: `token-of-${app}`, KAFKA_BROKERS: ['kafka:9092'] } });
     const callers = (defined('_environment.tpl', 'nightshift.callers') as Record<App, string[]>)[app];
     expect(result.ok && [...acceptedTokens(result.config)]).toEqual(callers.map((caller) => [caller, `token-of-${caller}`]));

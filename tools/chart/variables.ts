@@ -1,26 +1,12 @@
 /** Which environment variables each app reads, and which of them the chart sets from values of its own. */
-import { BillingEnvironment } from '@nightshift/billing';
-import { EngineEnvironment } from '@nightshift/engine-orchestrator';
-import { GatewayEnvironment } from '@nightshift/gateway';
-import { RunsEnvironment } from '@nightshift/runs';
 import { APPS, type App } from '@nightshift/runtime';
-import { ClusterEnvironment } from '@nightshift/service';
-import { ToolEnvironment } from '@nightshift/tool-executor';
-import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
+import { environmentSchema } from '../nightshift/apps.ts';
 
-const own: Record<App, object> = {
-  gateway: GatewayEnvironment.shape,
-  runs: RunsEnvironment.shape,
-  'engine-orchestrator': EngineEnvironment.shape,
-  'tool-executor': ToolEnvironment.shape,
-  'webhook-dispatcher': WebhookEnvironment.shape,
-  billing: BillingEnvironment.shape,
-};
+const read = Object.fromEntries(await Promise.all(APPS.map(async (app) => [app, Object.keys((await environmentSchema(app)).shape).sort()] as const))) as Record<App, string[]>;
 
 /** Every variable that an app of the cluster shape reads, by app, sorted. */
 export function variablesByApp(): Record<App, string[]> {
-  const read = (app: App) => [...new Set([...Object.keys(ClusterEnvironment.shape), ...Object.keys(own[app])])].sort();
-  return Object.fromEntries(APPS.map((app) => [app, read(app)])) as Record<App, string[]>;
+  return read;
 }
 
 /** Set from other values than `config`: addresses, servers, ports, and everything that is secret. */

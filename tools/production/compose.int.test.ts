@@ -2,17 +2,12 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { BillingEnvironment } from '@nightshift/billing';
-import { EngineEnvironment } from '@nightshift/engine-orchestrator';
-import { GatewayEnvironment } from '@nightshift/gateway';
-import { RunsEnvironment } from '@nightshift/runs';
 import { APPS, parseConfig } from '@nightshift/runtime';
-import { ClusterEnvironment, MigrationsEnvironment, TopicsEnvironment } from '@nightshift/service';
-import { ToolEnvironment } from '@nightshift/tool-executor';
-import { WebhookEnvironment } from '@nightshift/webhook-dispatcher';
+import { MigrationsEnvironment, TopicsEnvironment } from '@nightshift/service';
 import type { z } from 'zod';
 import { runCommand } from '../command.ts';
 import { goProgram } from '../infrastructure/go.ts';
+import { environmentSchema } from '../nightshift/apps.ts';
 
 type Mount = { type: string; source: string; target: string };
 type Service = {
@@ -28,12 +23,7 @@ type Service = {
 
 const docker = join(import.meta.dirname, '../../docker');
 const ours: Record<string, z.ZodObject> = {
-  gateway: ClusterEnvironment.extend(GatewayEnvironment.shape),
-  runs: ClusterEnvironment.extend(RunsEnvironment.shape),
-  'engine-orchestrator': ClusterEnvironment.extend(EngineEnvironment.shape),
-  'tool-executor': ClusterEnvironment.extend(ToolEnvironment.shape),
-  'webhook-dispatcher': ClusterEnvironment.extend(WebhookEnvironment.shape),
-  billing: ClusterEnvironment.extend(BillingEnvironment.shape),
+  ...Object.fromEntries(await Promise.all(APPS.map(async (app) => [app, await environmentSchema(app)] as const))),
   migrate: MigrationsEnvironment,
   topics: TopicsEnvironment,
 };
