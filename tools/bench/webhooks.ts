@@ -15,7 +15,7 @@ const LEAD_MS = 1000;
 const PATIENCE_MS = 45_000;
 
 const ROUNDS = 5;
-const ROUND_SECONDS = 4;
+const ROUND_SECONDS = 8;
 const HEALTHY = 10;
 const ROUND_RUNS_PER_SECOND = 50;
 const SETTLE_MS = 300;
