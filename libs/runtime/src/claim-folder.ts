@@ -33,5 +33,10 @@ function makeFolder(path: string): void {
     return;
   }
   makeFolder(dirname(path));
-  mkdirSync(path, { mode: 0o700 });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (err) {
+    // Another process was faster.
+    if ((err as NodeJS.ErrnoException).code !== 'EEXIST' || !existsSync(path)) throw err;
+  }
 }
