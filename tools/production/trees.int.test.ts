@@ -92,8 +92,9 @@ test('topics.js makes what is missing, that of pools as well, and gives short to
     const topics = () => runProgram(join(trees, 'gateway'), 'topics.js', { KAFKA_BROKERS: brokers, POOLS: pool, TOPIC_PARTITIONS: '5' });
     expect(await topics()).toContain(`"extended":["tool.completed.${pool}"]`);
     const names = ['run.commanded', 'tool.commanded', 'tool.completed'].map((topic) => `${topic}.${pool}`);
-    const { topics: made } = await admin.fetchTopicMetadata({ topics: names });
-    expect(made.map(({ name, partitions }) => [name, partitions.length]).toSorted()).toEqual(names.map((name) => [name, 5]));
+    const made = async () => (await admin.fetchTopicMetadata({ topics: names })).topics.map(({ name, partitions }) => `${name} ${partitions.length}`).toSorted();
+    // Brokers hear of a change a moment after it was made.
+    await waitFor(async () => (await made()).join() === names.map((name) => `${name} 5`).join(), { describe: 'five partitions of each' });
     expect(await topics()).toContain('"created":[],"extended":[]');
   } finally {
     await admin.disconnect();
