@@ -151,12 +151,12 @@ export function keepStatement(table: WorkTable): Statement {
   );
 }
 
-/** Gives rows ($1 ids, $2 epochs) back as if they had never been claimed, due after $3 ms. */
+/** Gives rows ($1 ids, $2 epochs) back as if they had never been claimed: they are due as before, and keep their place in line. */
 export function handBackStatement(table: WorkTable): Statement {
   const { name, id } = table;
   return statement(
     `${name}.hand_back`,
-    `update ${name} t set lease_until = null, attempts = greatest(0, t.attempts - 1), due_at = now() + $3 * interval '1 ms'
+    `update ${name} t set lease_until = null, attempts = greatest(0, t.attempts - 1)
      from (select * from unnest($1::text[], $2::int[]) as h(id, epoch) order by 1) h
      where t.${id} = h.id and t.epoch = h.epoch and t.lease_until is not null`,
   );

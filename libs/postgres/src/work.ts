@@ -270,7 +270,7 @@ export class Worker<Row extends Claimed> {
       const left = [...this.#held];
       for (const [, holding] of left) holding.abort.abort(new Error('draining'));
       const ended = await Promise.all(left.map(([, holding]) => holding.done));
-      await this.handBack(left.filter((_, index) => ended[index]).map(([id, { epoch }]) => ({ id, epoch })), 0);
+      await this.#handBack(left.filter((_, index) => ended[index]).map(([id, { epoch }]) => ({ id, epoch })));
     }
     clearInterval(this.#timer);
     clearTimeout(this.#soon);
@@ -290,9 +290,9 @@ export class Worker<Row extends Claimed> {
     while (this.#reserved > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, ARRIVAL_POLL_MS));
   }
 
-  /** Gives rows back, due after `delayMs`, without counting the attempt; a row that was committed meanwhile is left alone. */
-  async handBack(rows: readonly { id: string; epoch: number }[], delayMs: number): Promise<void> {
+  /** Gives rows back without counting the attempt; a row that was committed meanwhile is left alone. */
+  async #handBack(rows: readonly { id: string; epoch: number }[]): Promise<void> {
     if (rows.length === 0) return;
-    await this.#options.db.query(this.#statements.handBack, [rows.map((row) => row.id), rows.map((row) => row.epoch), delayMs]);
+    await this.#options.db.query(this.#statements.handBack, [rows.map((row) => row.id), rows.map((row) => row.epoch)]);
   }
 }

@@ -227,6 +227,18 @@ describe('a drain', () => {
     expect(await on.commit(one.began[0]!)).toBe(false);
   });
 
+  test('gives a row its place in line back', async () => {
+    const dueAt = () => on.db.query(statement('test.due_at', 'select due_at::text from app.work'));
+    await on.put([{ id: 'r', dueInMs: -60_000 }]);
+    const before = await dueAt();
+    const one = on.worker();
+    one.worker.startLoop();
+    await waitFor(() => one.began.length === 1);
+    await one.worker.drain(AbortSignal.abort());
+    expect(await on.rows()).toMatchObject([{ held: false, attempts: 0 }]);
+    expect(await dueAt()).toEqual(before);
+  });
+
   test('leaves a row alone that was committed in the hurry', async () => {
     await on.put([{ id: 'r' }]);
     const one = on.worker();
@@ -236,15 +248,6 @@ describe('a drain', () => {
     await one.worker.drain(AbortSignal.abort());
     expect(await on.rows()).toMatchObject([{ held: false, due: null, attempts: 0 }]);
   });
-});
-
-test('a handed-back row is due after the delay it was given', async () => {
-  await on.put([{ id: 'r' }]);
-  const one = on.worker();
-  one.worker.startLoop();
-  await waitFor(() => one.began.length === 1);
-  await one.worker.handBack([{ id: 'r', epoch: one.began[0]!.epoch }], 60_000);
-  expect(await on.rows()).toMatchObject([{ held: false, due: false, attempts: 0 }]);
 });
 
 test('a worker outlives a database that is away', async () => {
