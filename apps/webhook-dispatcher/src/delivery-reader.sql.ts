@@ -35,7 +35,8 @@ export function listDeliveries(orgId: string, filter: DeliveryFilter, before: st
 
 // What a subscription that is gone has left cannot be sent any more: nothing would sign it.
 const SENDABLE = `(d.subscription_id is null or exists (select from webhooks.subscriptions o where o.id = d.subscription_id))`;
-const AGAIN = `status = 'pending', due_at = now(), delivered_at = null, schedule_from = d.attempt_count, attempts = 0`;
+// Who waits already keeps its place where an order is kept.
+const AGAIN = `status = 'pending', due_at = least(d.due_at, now()), delivered_at = null, schedule_from = d.attempt_count, attempts = 0`;
 
 /** How many deliveries would be sent again. */
 export function countSendable(orgId: string, filter: DeliveryFilter): Query {
@@ -43,7 +44,7 @@ export function countSendable(orgId: string, filter: DeliveryFilter): Query {
   return [statement(`webhooks.count${name}`, `select count(*)::int as count from webhooks.deliveries d where d.org_id = $1${text} and d.lease_until is null and ${SENDABLE}`), params];
 }
 
-/** Makes up to $2 deliveries due again, those under way excepted; returns them. */
+/** Makes up to $2 deliveries due again, those under way excepted; returns their lanes, one for each. */
 export function redeliverMany(orgId: string, filter: DeliveryFilter, limit: number): Query {
   const { text, params, name } = where(filter, [orgId, limit]);
   return [
@@ -52,14 +53,14 @@ export function redeliverMany(orgId: string, filter: DeliveryFilter, limit: numb
       `with wanted as (
          select d.id from webhooks.deliveries d where d.org_id = $1${text} and d.lease_until is null and ${SENDABLE} order by d.id limit $2 for update of d
        )
-       update webhooks.deliveries d set ${AGAIN} from wanted w where d.id = w.id and d.lease_until is null returning d.id`,
+       update webhooks.deliveries d set ${AGAIN} from wanted w where d.id = w.id and d.lease_until is null returning d.lane`,
     ),
     params,
   ];
 }
 
-/** Makes the delivery $2 of organisation $1 due again, as with a new schedule, unless an attempt is under way. */
-export const REDELIVER = statement('webhooks.redeliver_one', `update webhooks.deliveries d set ${AGAIN} where d.org_id = $1 and d.id = $2 and d.lease_until is null and ${SENDABLE} returning d.id`);
+/** Makes the delivery $2 of organisation $1 due again, as with a new schedule, unless an attempt is under way; returns its lane. */
+export const REDELIVER = statement('webhooks.redeliver_one', `update webhooks.deliveries d set ${AGAIN} where d.org_id = $1 and d.id = $2 and d.lease_until is null and ${SENDABLE} returning d.lane`);
 
 /** One delivery, and whether it can be sent. */
 export const FIND = statement('webhooks.find_delivery', `select ${COLUMNS}, ${SENDABLE} as sendable from ${FROM} where d.org_id = $1 and d.id = $2`);

@@ -2,6 +2,7 @@ import { AppError, type Delivery, type DeliveryCount, type DeliveryDetail, type 
 import type { Database } from '@nightshift/postgres';
 import { countSendable, ENDPOINTS, FIND, FIND_WHOLE, listDeliveries, REDELIVER, redeliverMany } from './delivery-reader.sql.ts';
 import { cursorOf, type DeliveryRow, deliveryView, detailView, type EndpointRow, endpointView, readCursor, type WholeDeliveryRow } from './delivery-view.ts';
+import { RESUME_LANES } from './endpoint.sql.ts';
 import type { IdempotencyStore } from './idempotency.store.ts';
 
 /** How many deliveries one request may send again. */
@@ -37,7 +38,7 @@ export class DeliveryReader {
   /** Makes a delivery due again under the same id, its schedule begun anew. One whose attempt is under way stays as it is; `conflict` if its subscription is gone. */
   async redeliver(id: string, { orgId, idempotency }: InternalRedeliver): Promise<{ delivery: Delivery; replayed: boolean }> {
     const { reply, replayed } = await this.#keys.once({ orgId, route: `/v1/webhooks/deliveries/${id}/redeliver`, idempotency }, async (query) => {
-      await query(REDELIVER, [orgId, id]);
+      await resumeLanes(query, await query<Due>(REDELIVER, [orgId, id]));
       const [row] = await query<DeliveryRow & { sendable: boolean }>(FIND, [orgId, id]);
       if (!row) throw unknown();
       if (!row.sendable) throw new AppError('conflict', { message: 'The subscription of this delivery was deleted, so it cannot be sent again.' });
@@ -49,7 +50,11 @@ export class DeliveryReader {
   /** Makes the deliveries of a filter due again, or counts them. Those whose subscription is gone, or whose attempt is under way, do not count. */
   async redeliverMany({ orgId, filter, dryRun, idempotency }: InternalRedeliverMany): Promise<DeliveryCount & { replayed: boolean }> {
     if (dryRun) return { ...(await this.#count(orgId, filter)), replayed: false };
-    const { reply, replayed } = await this.#keys.once({ orgId, route: '/v1/webhooks/redeliver', idempotency }, async (query) => ({ count: (await query(...redeliverMany(orgId, filter, REDELIVERIES_MAX))).length }));
+    const { reply, replayed } = await this.#keys.once({ orgId, route: '/v1/webhooks/redeliver', idempotency }, async (query) => {
+      const due = await query<Due>(...redeliverMany(orgId, filter, REDELIVERIES_MAX));
+      await resumeLanes(query, due);
+      return { count: due.length };
+    });
     return { ...reply, replayed };
   }
 
@@ -62,6 +67,13 @@ export class DeliveryReader {
   async endpoints(orgId: string): Promise<EndpointList> {
     return { endpoints: (await this.#db.query<EndpointRow>(ENDPOINTS, [orgId, ENDPOINTS_MAX])).map(endpointView) };
   }
+}
+
+type Due = { readonly lane: string };
+
+/** Who asks for a delivery now does not want to wait for the end of a pause. */
+async function resumeLanes(query: Database['query'], due: readonly Due[]): Promise<void> {
+  if (due.length > 0) await query(RESUME_LANES, [[...new Set(due.map(({ lane }) => lane))]]);
 }
 
 function unknown(): AppError {

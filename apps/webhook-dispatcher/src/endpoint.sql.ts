@@ -66,6 +66,13 @@ export const REMEMBER_LANES = `lanes as (
 /** Forgets how lane $1 has fared; its rate stays. */
 export const REVIVE = statement('webhooks.revive_endpoint', 'update webhooks.endpoints set failures = 0, failing_since = null, failed_at = null, pauses = 0, paused_until = null where lane = $1');
 
+/** Ends the pauses of the lanes $1; how they have fared is remembered, so that few attempts find out whether they are well. */
+export const RESUME_LANES = statement(
+  'webhooks.resume_lanes',
+  `update webhooks.endpoints e set paused_until = null
+   from (select lane from webhooks.endpoints where lane = any($1::text[]) and paused_until is not null order by lane for update) p where e.lane = p.lane`,
+);
+
 /** Disables up to $2 subscriptions whose attempts have failed over $1 days, every one. Returns them. */
 export const DISABLE_FAILING = statement(
   'webhooks.disable_failing',

@@ -2,7 +2,7 @@ import { AppError, type InternalCreateSubscription, type InternalRotateSecret, t
 import type { Database } from '@nightshift/postgres';
 import { type EncryptionKeys, encryptionPrefix } from '@nightshift/std';
 import { laneOf } from './delivery.ts';
-import { REVIVE } from './endpoint.sql.ts';
+import { RESUME_LANES, REVIVE } from './endpoint.sql.ts';
 import { FIND_KEY } from './idempotency.sql.ts';
 import { changed, created, type NewSubscription, opened, reencrypted, rotated, type Subscription, SUBSCRIPTIONS_MAX } from './subscription.ts';
 import { CREATE, DISCARD, ENCRYPTED_BEFORE, FIND, LIST, LOCK, REENCRYPT, REMOVE, UPDATE } from './subscription.sql.ts';
@@ -64,6 +64,8 @@ export class SubscriptionStore {
       if (changes.backlog === 'discard' && !before.enabled) await query(DISCARD, [id]);
       const after = changed(before, { changes, egressAllow }, this.#keys, now);
       if (after.callbackUrl !== before.callbackUrl || (after.enabled && !before.enabled)) await query(REVIVE, [laneOf(orgId, id)]);
+      // A pause may be the wait of the schedule, or of the order, that is changed here.
+      else if (changes.retrySeconds !== undefined || changes.ordered !== undefined) await query(RESUME_LANES, [[laneOf(orgId, id)]]);
       return write(query, after);
     });
   }

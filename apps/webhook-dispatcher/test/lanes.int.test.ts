@@ -158,4 +158,48 @@ describe('with ordered: true', () => {
     await waitFor(async () => (await statuses(id)).sort().join() === 'dead 2,delivered 1', { timeoutMs: 20_000 });
     expect(ids()).toEqual([bad.runId, bad.runId, good.runId]);
   });
+
+  /** A subscription whose first delivery has failed once and is to be tried again in an hour, with another one behind it. */
+  async function stuck() {
+    const dispatcher = await stage.start();
+    const { id } = await stage.subscribe(dispatcher, '/', { callbackUrl: receiver.url, ordered: true, retrySeconds: [3600] });
+    await stage.sql(`update webhooks.subscriptions set active_since = now() - interval '1 hour'`);
+    await patch(dispatcher, id, {});
+    const [first, second] = [finishedRun(undefined, { completedAt: at(-600) }), finishedRun(undefined, { completedAt: at(-599) })];
+    receiver.answer = () => ({ status: 500 });
+    await dispatcher.publish(first, second);
+    await waitFor(async () => ((await lane())?.pausedMs ?? 0) > 2_000_000);
+    receiver.answer = () => ({ status: 200 });
+    const head = (await stage.deliveries()).find(({ runId }) => runId === first.runId)!;
+    return { dispatcher, id, head, order: [first.runId, first.runId, second.runId] };
+  }
+
+  test.each<[string, (of: Awaited<ReturnType<typeof stuck>>) => Promise<unknown>]>([
+    ['who is sent again by request', ({ dispatcher, head }) => dispatcher.call('POST', `/internal/webhooks/deliveries/${head.id}/redeliver`, { orgId: 'org_1' })],
+    ['all that are sent again by a filter', ({ dispatcher, id }) => dispatcher.call('POST', '/internal/webhooks/redeliver', { orgId: 'org_1', filter: { subscriptionId: id }, dryRun: false })],
+    ['whose schedule is changed', ({ dispatcher, id }) => patch(dispatcher, id, { retrySeconds: [1] })],
+    ['whose order is given up', ({ dispatcher, id }) => patch(dispatcher, id, { ordered: false })],
+  ])('%s waits no longer for the schedule, and keeps its place', async (_, ask) => {
+    const line = await stuck();
+    await ask(line);
+    await waitFor(() => receiver.bodies.length === 3, { timeoutMs: 20_000 });
+    expect(ids()).toEqual(line.order);
+  });
+
+  test('who was being told when its dispatcher stopped is still the first', async () => {
+    const dispatcher = await stage.start();
+    const { id } = await stage.subscribe(dispatcher, '/', { callbackUrl: receiver.url, ordered: true });
+    await stage.sql(`update webhooks.subscriptions set active_since = now() - interval '1 hour'`);
+    await patch(dispatcher, id, {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    receiver.answer = () => promise.then(() => ({ status: 200 }));
+    const [first, second] = [finishedRun(undefined, { completedAt: at(-600) }), finishedRun(undefined, { completedAt: at(-599) })];
+    await dispatcher.publish(first, second);
+    await waitFor(() => receiver.bodies.length === 1);
+    await dispatcher.stop(0);
+    resolve();
+    await stage.start();
+    await waitFor(async () => (await statuses(id)).every((status) => status === 'delivered 1'), { timeoutMs: 20_000 });
+    expect(ids()).toEqual([first.runId, first.runId, second.runId]);
+  });
 });
