@@ -60,5 +60,5 @@ async function functionCall({ outbound, sealPrivateKey }: CallKit, call: Call, t
   const credentials = openCredentials(ToolCredentials, tool.sealed, sealPrivateKey, call.orgId);
   if (!credentials) return failed('credentials_unreadable', CREDENTIALS_UNREADABLE);
   const opened = { name: tool.name, url: tool.url, method: tool.method, envelope: tool.envelope, timeoutMs: tool.timeoutMs, retry: tool.retry, headers: credentials.headers ?? {}, defaults: credentials.defaults ?? {} };
-  return callFunction(outbound, { tool: opened, arguments: call.arguments, callId: call.id, lane: laneOf(call.orgId, tool), attempt: call.attempts, allow: call.egressAllow, ...during });
+  return callFunction(outbound, { tool: opened, arguments: call.arguments, callId: call.id, orgId: call.orgId, lane: laneOf(call.orgId, tool), attempt: call.attempts, allow: call.egressAllow, ...during });
 }

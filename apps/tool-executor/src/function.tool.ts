@@ -14,6 +14,7 @@ export interface FunctionCall {
   readonly callId: string;
   /** What its host is remembered under. */
   readonly lane: string;
+  readonly orgId: string;
   /** Counts from 1: a call whose worker was lost is repeated with the same id. Further tries of this one count on from it. */
   readonly attempt: number;
   readonly traceparent?: string | undefined;
@@ -41,6 +42,7 @@ export async function callFunction(outbound: Outbound, call: FunctionCall): Prom
     redirects: REDIRECTS_MAX,
     ...(body !== null && { body }),
     ...(call.allow && { allow: call.allow }),
+    owner: call.orgId,
   });
   const { reply, error } = await outbound.send({ lane, retry: tool.retry, timeoutMs: tool.timeoutMs, signal, requestOf });
   return error ? failureResult(error.code, `The tool could not be called: ${error.message}.`) : toResult(reply);

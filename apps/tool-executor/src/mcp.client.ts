@@ -69,7 +69,7 @@ export function createMcpServers(egress: Egress, { connectTimeoutMs = CONNECT_TI
   async function connect(address: McpAddress, memory: Known, connection: Connection): Promise<Client> {
     // Loaded by the first run that needs it: it is as large as the rest of this service.
     const { Client, StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
-    const fetch = withoutListening(createFetch(egress, { timeoutMs: CALL_MAX_MS, responseBytesMax: RESPONSE_BYTES_MAX, allow: address.allow }));
+    const fetch = withoutListening(createFetch(egress, { timeoutMs: CALL_MAX_MS, responseBytesMax: RESPONSE_BYTES_MAX, allow: address.allow, owner: address.orgId }));
     const attempt = async (prior: PriorDiscovery | undefined): Promise<Client> => {
       const client = new Client(
         { name: 'nightshift', version: '1' },

@@ -37,6 +37,7 @@ async function fetchPage(egress: Egress, documents: Documents, { url, start = 0,
       redirects: REDIRECTS_MAX,
       signal,
       allow,
+      owner: orgId,
     });
     if (reply.status < 200 || reply.status >= 300) return { isError: true, errorCode: 'http_status', content: { error: 'http_status', status: reply.status, message: `The page answered with status ${reply.status}.` } };
     const type = [reply.headers['content-type']].flat()[0];

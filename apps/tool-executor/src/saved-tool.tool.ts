@@ -20,12 +20,12 @@ export async function testSavedTool(egress: Egress, mcp: McpTools, { orgId, tool
 
 type Test<T> = InternalTestTool & { readonly tool: T; readonly credentials: ToolCredentials };
 
-async function testFunction(egress: Egress, { tool, credentials, callId, arguments: args, egressAllow: allow }: Test<SealedFunctionTool>): Promise<ToolTest> {
+async function testFunction(egress: Egress, { tool, credentials, orgId, callId, arguments: args, egressAllow: allow }: Test<SealedFunctionTool>): Promise<ToolTest> {
   const { headers = {}, defaults = {} } = credentials;
   const watch = watching(egress);
   const startedAt = performance.now();
   const opened = { ...tool, timeoutMs: Math.min(tool.timeoutMs, TEST_TIMEOUT_MS), retry: 'never' as const, headers, defaults };
-  const result = await callFunction(new Outbound(watch.egress), { tool: opened, arguments: args, callId, lane: '', attempt: 1, allow });
+  const result = await callFunction(new Outbound(watch.egress), { tool: opened, arguments: args, callId, orgId, lane: '', attempt: 1, allow });
   const visible = Object.fromEntries(Object.entries(args).filter(([name]) => !Object.hasOwn(defaults, name)));
   const { url, body } = callTarget({ ...tool, defaults: {} }, visible, callId);
   return {

@@ -55,7 +55,7 @@ const noNames: Lookup = async (name) => {
 function call(url: string, { allow = [] as string[], lookup = noNames, method = 'POST' as 'POST' | 'GET' } = {}) {
   egress = createEgress({ allow, lookup });
   const tool: FunctionCall['tool'] = { name: 'fetch', url, method, timeoutMs: 5000, retry: 'safe', headers: { 'x-secret': 'canary' } };
-  return callFunction(new Outbound(egress), { tool, arguments: { q: 1 }, callId: 'call_1', lane: 'org_1 x', attempt: 1 });
+  return callFunction(new Outbound(egress), { tool, arguments: { q: 1 }, callId: 'call_1', orgId: 'org_1', lane: 'org_1 x', attempt: 1 });
 }
 
 describe('a call to the metadata address', () => {

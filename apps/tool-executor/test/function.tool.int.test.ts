@@ -41,6 +41,7 @@ async function call(respond: Answer, tool: Partial<FunctionCall['tool']> = {}, m
     tool: { name: 'weather', url: `${origin}/weather`, method: 'POST', timeoutMs: 5000, retry: 'safe', headers: { 'x-key': secrets.header }, defaults: { key: secrets.default }, ...tool },
     arguments: { city: 'Oslo' },
     callId: 'call_1',
+    orgId: 'org_1',
     lane: 'org_1 weather',
     attempt: 2,
     traceparent: '00-11111111111111111111111111111111-2222222222222222-01',

@@ -89,7 +89,7 @@ export class DeliveryLoop {
   async #attempt(delivery: ClaimedDelivery, { headers, ...secrets }: Opened, held: Held): Promise<AttemptOutcome | undefined> {
     const { id: deliveryId, body, event, subscription } = delivery;
     const { egress, timeoutMs, log } = this.#options;
-    const to = { url: subscription?.callbackUrl ?? delivery.url, allow: subscription?.egressAllow ?? delivery.egressAllow };
+    const to = { url: subscription?.callbackUrl ?? delivery.url, allow: subscription?.egressAllow ?? delivery.egressAllow, owner: delivery.orgId };
     try {
       return await withSpan('webhook attempt', spanOf(delivery, to.url), async (traceparent, span) => {
         const outcome = await postDelivery(egress, { ...to, body, deliveryId, event, secrets, headers, traceparent, timeoutMs, signal: held.signal });

@@ -19,6 +19,8 @@ export interface Attempt {
   readonly signal?: AbortSignal | undefined;
   /** CIDRs the organisation may reach besides the operator's own. */
   readonly allow?: readonly string[] | undefined;
+  /** The organisation. */
+  readonly owner?: string | undefined;
 }
 
 export type AttemptErrorCode = 'http_status' | 'redirect' | 'timeout' | 'dns_error' | 'connection_refused' | 'connection_reset' | 'tls_error' | 'address_blocked';
@@ -61,6 +63,7 @@ export async function postDelivery(egress: Egress, attempt: Attempt): Promise<At
       redirects: 0,
       ...(attempt.signal && { signal: attempt.signal }),
       ...(attempt.allow && { allow: attempt.allow }),
+      ...(attempt.owner !== undefined && { owner: attempt.owner }),
     });
     return { ...answered(response), requestHeaders };
   } catch (err) {

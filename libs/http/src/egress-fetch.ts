@@ -11,6 +11,8 @@ export interface FetchBounds {
   readonly unreadMs?: number;
   /** CIDRs that may be reached besides the process's own. */
   readonly allow?: readonly string[] | undefined;
+  /** On whose behalf, as of an EgressRequest. */
+  readonly owner?: string | undefined;
 }
 
 /** As much of `fetch` as HTTP client libraries use: bodies are texts, and `signal` ends the request at any time. */
@@ -24,7 +26,7 @@ const UNREAD_MS = 10_000;
  * A `fetch` for libraries whose requests have to go through the egress. It follows no redirect, whatever `redirect` says:
  * one is an answer, and who follows it comes back through here. Rejects with EgressError, and so does the body.
  */
-export function createFetch(egress: Egress, { timeoutMs, responseBytesMax, unreadMs = UNREAD_MS, allow }: FetchBounds): EgressFetch {
+export function createFetch(egress: Egress, { timeoutMs, responseBytesMax, unreadMs = UNREAD_MS, allow, owner }: FetchBounds): EgressFetch {
   return async (url, init = {}) => {
     const { method = 'GET', headers, body, signal } = init;
     if (body !== undefined && body !== null && typeof body !== 'string') throw new TypeError('only a text can be sent');
@@ -37,6 +39,7 @@ export function createFetch(egress: Egress, { timeoutMs, responseBytesMax, unrea
       ...(typeof body === 'string' && { body }),
       ...(signal && { signal }),
       ...(allow && { allow }),
+      ...(owner !== undefined && { owner }),
     });
     const isBodiless = bodiless.has(answer.status);
     if (isBodiless) answer.body.destroy();

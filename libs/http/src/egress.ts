@@ -16,6 +16,8 @@ export interface EgressOptions {
   readonly connectTimeoutMs?: number;
   /** How long the checked addresses of a name are used without asking again. Default 5000. */
   readonly addressTtlMs?: number;
+  /** For how long after that they are used while the name is asked for anew. Default 60,000. */
+  readonly addressStaleMs?: number;
   /** Replaces the system's resolver. */
   readonly lookup?: Lookup;
 }
@@ -36,6 +38,8 @@ export interface EgressRequest {
   readonly signal?: AbortSignal;
   /** Further CIDRs for this request, on top of the process's own. */
   readonly allow?: readonly string[];
+  /** On whose behalf, such as an organisation: names of one owner that take long to resolve keep no other waiting. */
+  readonly owner?: string;
 }
 
 export interface EgressResponse {
@@ -65,6 +69,12 @@ interface IdlePool {
   inFlight: number;
 }
 
+/** For whom a request is made, and what they may reach. */
+interface Behalf {
+  readonly owner: string;
+  readonly ranges: AddressRanges;
+}
+
 const poolIdleMs = 30_000;
 
 /**
@@ -74,7 +84,7 @@ const poolIdleMs = 30_000;
  */
 export function createEgress(options: EgressOptions): Egress {
   const rangesOf = rangeCache(options.allow);
-  const resolver = createResolver({ lookup: options.lookup, ttlMs: options.addressTtlMs ?? 5000, namesMax: 10_000 });
+  const resolver = createResolver({ lookup: options.lookup, ttlMs: options.addressTtlMs ?? 5000, staleMs: options.addressStaleMs ?? 60_000, namesMax: 10_000 });
   const connectTo = buildConnector({ timeout: options.connectTimeoutMs ?? 5000, allowH2: false });
   const pools = new Map<string, IdlePool>();
 
@@ -95,15 +105,17 @@ export function createEgress(options: EgressOptions): Egress {
     return found;
   }
 
-  async function permittedAddresses(host: string, ranges: AddressRanges, watch: Watch): Promise<CheckedAddress[]> {
-    const known = resolver.resolve(host);
+  const behalfOf = ({ owner = '', allow }: Pick<EgressRequest, 'owner' | 'allow'>): Behalf => ({ owner, ranges: rangesOf(allow) });
+
+  async function permittedAddresses(host: string, { owner, ranges }: Behalf, watch: Watch): Promise<CheckedAddress[]> {
+    const known = resolver.resolve(host, owner);
     const resolved = Array.isArray(known) ? known : await watch.until(known);
     return resolved.filter((address) => isPermitted(address, ranges));
   }
 
-  async function send<T>(hop: Hop, ranges: AddressRanges, watch: Watch, isFirst: boolean, start: (pool: Pool, request: Dispatcher.DispatchOptions, onStart: () => void) => Exchange<T>): Promise<T> {
+  async function send<T>(hop: Hop, behalf: Behalf, watch: Watch, isFirst: boolean, start: (pool: Pool, request: Dispatcher.DispatchOptions, onStart: () => void) => Exchange<T>): Promise<T> {
     const host = hop.url.hostname;
-    const addresses = await permittedAddresses(host, ranges, watch);
+    const addresses = await permittedAddresses(host, behalf, watch);
     const request: Dispatcher.DispatchOptions = {
       method: hop.method as Dispatcher.HttpMethod,
       path: hop.url.pathname + hop.url.search,
@@ -133,24 +145,24 @@ export function createEgress(options: EgressOptions): Egress {
   }
 
   /** Why a redirect that hands the body over is not followed: a private address is refused as such, whatever would be sent there. */
-  async function refusal(hop: Hop, next: Hop, ranges: AddressRanges, watch: Watch): Promise<EgressError> {
-    const addresses = await permittedAddresses(next.url.hostname, ranges, watch);
+  async function refusal(hop: Hop, next: Hop, behalf: Behalf, watch: Watch): Promise<EgressError> {
+    const addresses = await permittedAddresses(next.url.hostname, behalf, watch);
     if (addresses.length === 0) return blocked(next.url.hostname);
     return new EgressError('redirect_refused', `${hop.url.hostname} redirects to ${next.url.origin}, and a body is not sent on to another origin`);
   }
 
   async function request(wanted: EgressRequest): Promise<EgressResponse> {
     const startedAt = performance.now();
-    const ranges = rangesOf(wanted.allow);
+    const behalf = behalfOf(wanted);
     let hop = firstHop(wanted);
     const watch = startWatch(wanted, hop.url.hostname);
     try {
       for (let followed = 0; ; followed += 1) {
-        const raw = await send(hop, ranges, watch, followed === 0, (pool, options, onStart) => exchange(pool, options, wanted.responseBytesMax, onStart));
+        const raw = await send(hop, behalf, watch, followed === 0, (pool, options, onStart) => exchange(pool, options, wanted.responseBytesMax, onStart));
         const next = wanted.redirects ? nextHop(hop, raw) : null;
         if (next === null) return await finish(hop.url, raw, wanted.responseBytesMax, startedAt);
         if (followed >= (wanted.redirects ?? 0)) throw new EgressError('too_many_redirects', `${hop.url.hostname} redirects too often`);
-        if (handsBodyOver(hop, next)) throw await refusal(hop, next, ranges, watch);
+        if (handsBodyOver(hop, next)) throw await refusal(hop, next, behalf, watch);
         hop = next;
       }
     } finally {
@@ -159,12 +171,12 @@ export function createEgress(options: EgressOptions): Egress {
   }
 
   async function stream(wanted: Omit<EgressRequest, 'redirects'>): Promise<StreamedResponse> {
-    const ranges = rangesOf(wanted.allow);
+    const behalf = behalfOf(wanted);
     const hop = firstHop(wanted);
     const { hostname } = hop.url;
     const watch = startWatch(wanted, hostname);
     try {
-      const answer = await send(hop, ranges, watch, true, (pool, options, onStart) => openExchange(pool, options, { host: hostname, bytesMax: wanted.responseBytesMax, onStart }));
+      const answer = await send(hop, behalf, watch, true, (pool, options, onStart) => openExchange(pool, options, { host: hostname, bytesMax: wanted.responseBytesMax, onStart }));
       if (answer.body.closed) watch.stop();
       else answer.body.once('close', () => watch.stop());
       return answer;
