@@ -30,6 +30,7 @@ test.each<[name: string, installation: string, settings: string[], told: RegExp[
   ['an upstream of a pool that no engine uses', 'dedicated-pools', ['pools.acme.upstreams={"own":{"kind":"openai","baseUrl":"http://a/v1"}}'], [/pools\.acme\.upstreams: no engine uses "own": .*\(there are: main\)/]],
   ['a pool whose name is too long for its Services', 'default', ['fullnameOverride="nightshift-of-the-platform"', 'pools={"a-name-of-twenty-char":{}}'], [/more than the 63 characters that Kubernetes takes: shorten the pool's name, or set a short fullnameOverride/]],
   ['a pool that is called shared', 'default', ['pools={"shared":{}}'], [/"shared" is the pool of `apps`/]],
+  ['a pool whose gateway would be taken for the operators’ Service', 'default', ['pools={"admin":{}}'], [/pools\.admin: .*another name/]],
   ['more connections than the database takes', 'default', ['database.connectionLimit=100'], [/up to 310 connections to PostgreSQL \(10 reserved, .*runs 5 pods × 12.*\), and database\.connectionLimit is 100: lower replicas/]],
   ['too many connections with the pools', 'dedicated-pools', ['database.connectionLimit=400'], [/engine-orchestrator \(acme\) 7 pods × 12/]],
   ['too many connections at full scale', 'default', ['apps.runs.autoscaling={"type":"hpa","maxReplicas":40}'], [/runs 81 pods × 12/]],

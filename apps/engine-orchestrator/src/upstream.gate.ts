@@ -29,6 +29,8 @@ export interface Waiter {
 type GateSettings = Pick<UpstreamSettings, 'concurrency' | 'requestsPerMinute' | 'tokensPerMinute' | 'breaker'>;
 
 const TIMER_MS_MIN = 5;
+/** After so long without a request nothing is known of an upstream that was left alone. */
+const UNKNOWN_AFTER_MS = 60_000;
 
 /** Who may send a request to one upstream now: its breaker, its limits, and those that wait. Limits hold per process. */
 export class Gate {
@@ -41,6 +43,7 @@ export class Gate {
   readonly #queue = new FairQueue<Waiter>();
   #inFlight = 0;
   #timer: NodeJS.Timeout | undefined;
+  #forgetting: NodeJS.Timeout | undefined;
 
   constructor(name: string, settings: GateSettings, now: () => number = () => performance.now()) {
     this.#name = name;
@@ -69,6 +72,7 @@ export class Gate {
 
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#forgetting);
   }
 
   #enter(tokens: number, isBehind: boolean): Place | NoPlace {
@@ -96,10 +100,17 @@ export class Gate {
         if (used !== undefined) correct?.(used);
         if (used === 0) forgo?.(0);
         tell(verdict, this.#now());
-        if (verdict !== 'unknown') metrics.upstreamOpen.set({ upstream: this.#name }, this.#breaker.isOpen ? 1 : 0);
+        if (verdict !== 'unknown') this.#measure(this.#breaker.isOpen);
         this.#pump();
       },
     };
+  }
+
+  /** An idle process does not hear that an upstream is back. */
+  #measure(isOpen: boolean): void {
+    metrics.upstreamOpen.set({ upstream: this.#name }, isOpen ? 1 : 0);
+    clearTimeout(this.#forgetting);
+    if (isOpen) this.#forgetting = setTimeout(() => this.#measure(this.#breaker.isTrying), UNKNOWN_AFTER_MS).unref();
   }
 
   /** Gives places to those that wait, for as long as there are any. */

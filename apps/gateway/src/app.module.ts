@@ -20,6 +20,7 @@ import { FramesClient } from './frames.client.ts';
 import { KeyStore } from './key.store.ts';
 import { ModelsController } from './models.controller.ts';
 import { checkNeighbour } from './neighbours.client.ts';
+import { NeighboursLoop } from './neighbours.loop.ts';
 import { OrgStore } from './org.store.ts';
 import { PoolClients } from './pool.client.ts';
 import { Pools } from './pools.client.ts';
@@ -51,12 +52,13 @@ export class AppModule {
   static of(environment: GatewayEnvironment, around: Pick<Surroundings, 'client' | 'poolClient' | 'neighbours' | 'readiness' | 'onePool' | 'hints' | 'log' | 'redisUrl' | 'shutdown'>, parts: Pick<Parts, 'db' | 'onStart'>): DynamicModule {
     const prisma = new PrismaClient({ adapter: new PrismaPg(parts.db.pool, { schema: 'gateway' }) });
     const clients = new Map<App, InternalClient>(CONSUMERS.map((app) => [app, around.client(app)]));
-    for (const app of around.neighbours) {
-      const client = must(clients.get(app), app);
-      around.readiness.add(() => checkNeighbour(app, client));
-    }
-    const orgs = new OrgStore(prisma);
     const clientOf = (app: App): InternalClient => must(clients.get(app), app);
+    const neighbours = around.neighbours.map((app) => [app, clientOf(app)] as const);
+    for (const [app, client] of neighbours) around.readiness.add(() => checkNeighbour(app, client));
+    const neighboursLoop = new NeighboursLoop(neighbours);
+    parts.onStart(() => neighboursLoop.start());
+    around.shutdown.add('refuse', 'neighbours', () => neighboursLoop.stop());
+    const orgs = new OrgStore(prisma);
     const pools = new Pools({ orgs, runs: clientOf('runs'), engine: clientOf('engine-orchestrator'), executor: clientOf('tool-executor'), onePool: around.onePool });
     const poolClients = new PoolClients({ shared: clients, ownOf: around.poolClient, pools });
     const catalogue = servedCatalogue({ file: environment.ENGINES_FILE, baseUrl: environment.UPSTREAM_BASE_URL, model: environment.UPSTREAM_MODEL });

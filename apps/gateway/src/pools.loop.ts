@@ -41,6 +41,8 @@ export class PoolsLoop {
       measure(pools);
       for (const pool of pools) this.#report(pool);
     } catch (err) {
+      // What was true once says nothing of now.
+      forget();
       const isAway = isInfrastructure(err) || err instanceof AppError;
       this.#log[isAway ? 'debug' : 'error']({ err }, 'pools');
     }
@@ -58,7 +60,7 @@ export class PoolsLoop {
 
 /** Pools that are gone are measured no more. */
 function measure(pools: readonly Pool[]): void {
-  for (const gauge of [metrics.poolConsumers, metrics.poolWaiting, metrics.poolOldest]) gauge.reset();
+  forget();
   for (const { name: pool, engines, executors, queuedRuns, turns, toolCalls } of pools) {
     metrics.poolConsumers.set({ pool, service: 'engine-orchestrator' }, engines.live);
     metrics.poolConsumers.set({ pool, service: 'tool-executor' }, executors.live);
@@ -68,4 +70,8 @@ function measure(pools: readonly Pool[]): void {
       metrics.poolOldest.set({ pool, work }, waiting.oldestSeconds);
     }
   }
+}
+
+function forget(): void {
+  for (const gauge of [metrics.poolConsumers, metrics.poolWaiting, metrics.poolOldest]) gauge.reset();
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { DEFAULT_ENGINES, type InternalQueues, type ServedPool, type Waiting } from '@nightshift/contracts';
+import { AppError, DEFAULT_ENGINES, type InternalQueues, type ServedPool, type Waiting } from '@nightshift/contracts';
 import { InternalClient, type InternalTransport, portOf } from '@nightshift/http';
 import { LocalBus } from '@nightshift/messaging';
 import { InProcessHints } from '@nightshift/run-stream';
@@ -8,6 +8,7 @@ import type { Service, Surroundings } from '@nightshift/service';
 import { generateSealKeyPair, must } from '@nightshift/std';
 import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
 import { buildGateway, GatewayEnvironment, listenAdmin } from '../src/index.ts';
+import { NeighboursLoop } from '../src/neighbours.loop.ts';
 import { Pools } from '../src/pools.client.ts';
 import { PoolsLoop } from '../src/pools.loop.ts';
 
@@ -212,5 +213,28 @@ test('a pool that is wanted and loses its processes is logged once, measured, an
   await after(3);
   expect(lines.slice(1)).toEqual([['info', 'acme', 'pool is served again']]);
   expect(await value(metrics.poolConsumers, { pool: 'acme' })).toEqual([2, 2]);
+  // What cannot be seen is not told any more.
+  world.away.add('tool-executor');
+  await after(3);
+  expect(await value(metrics.poolConsumers, { pool: 'acme' })).toEqual([]);
+  loop.stop();
+});
+
+test('a service behind the gateway that is gone, or not ready, is measured by the gateway', async () => {
+  const answers: Record<string, { status: number; body: string }> = {
+    billing: { status: 200, body: '{"status":"ready"}' },
+    runs: { status: 200, body: '{"status":"degraded","missing":["redis"]}' },
+    'tool-executor': { status: 503, body: '{"status":"unready","reasons":["the database does not answer"]}' },
+  };
+  const loop = new NeighboursLoop(
+    (['billing', 'runs', 'tool-executor', 'webhook-dispatcher'] as const).map((app) => [app, new InternalClient(() => (answers[app] ? Promise.resolve(answers[app]) : Promise.reject(new AppError('service_unavailable'))), 'token')] as const),
+    5,
+  );
+  const up = async () => Object.fromEntries((await metrics.dependencyUp.get()).values.filter(({ labels }) => labels['service'] === 'gateway' && labels['dependency'] !== 'postgres').map(({ labels, value }) => [labels['dependency'], value]));
+  loop.start();
+  await waitFor(async () => Object.keys(await up()).length === 4);
+  expect(await up()).toEqual({ billing: 1, runs: 1, 'tool-executor': 0, 'webhook-dispatcher': 0 });
+  answers['webhook-dispatcher'] = { status: 200, body: '{"status":"ready"}' };
+  await waitFor(async () => (await up())['webhook-dispatcher'] === 1);
   loop.stop();
 });

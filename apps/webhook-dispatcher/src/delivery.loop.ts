@@ -37,6 +37,9 @@ const UNSIGNED: Opened = { secret: null, previousSecret: null, headers: {} };
 const TIMER_MS_MAX = 60_000;
 
 /** Attempts deliveries: post → judge → commit, under a lease, as many as there are slots. */
+/** What may become of an attempt, as its metric has it. An increase is seen only of what was there before. */
+const OUTCOMES = ['delivered', 'pending', 'dead', 'canceled', 'lease_lost'] as const;
+
 export class DeliveryLoop {
   readonly #options: DeliveryLoopOptions;
   readonly #worker: Worker<ClaimedDelivery>;
@@ -51,6 +54,7 @@ export class DeliveryLoop {
   }
 
   start(): void {
+    for (const outcome of OUTCOMES) metrics.deliveries.inc({ outcome }, 0);
     this.#options.hints.listen(this.#channel, () => this.#worker.wake());
     this.#worker.startLoop();
   }

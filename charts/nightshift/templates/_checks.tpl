@@ -82,6 +82,7 @@
 {{- $root := . -}}
 {{- range $pool, $apps := .Values.pools -}}
 {{- if eq $pool "shared" -}}{{- $problems = append $problems "pools.shared: \"shared\" is the pool of `apps`: give the pool another name" -}}{{- end -}}
+{{- if eq $pool "admin" -}}{{- $problems = append $problems "pools.admin: a gateway of its own would have the name of the operators' Service: give the pool another name" -}}{{- end -}}
 {{- $longest := include "nightshift.workloadName" (dict "root" $root "app" "engine-orchestrator" "pool" $pool) -}}
 {{- if gt (len $longest) 63 -}}
 {{- $problems = append $problems (printf "pools.%s: %s has more than the 63 characters that Kubernetes takes: shorten the pool's name, or set a short fullnameOverride" $pool $longest) -}}

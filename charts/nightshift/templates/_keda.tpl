@@ -1,8 +1,15 @@
-{{/* Apps that claim work, by what their metric calls it and the table that it is in. */}}
+{{/*
+Apps that claim work, by what their metric calls it and the table that it is in. Deliveries of lanes that are disabled,
+paused, failing, in order or of a bounded rate wait however many replicas there are.
+*/}}
 {{- define "nightshift.work" -}}
 engine-orchestrator: { work: turn, table: engine.sessions }
 tool-executor: { work: tool_call, table: tools.calls }
-webhook-dispatcher: { work: delivery, table: webhooks.deliveries }
+webhook-dispatcher:
+  work: delivery
+  table: webhooks.deliveries
+  lanes: left join webhooks.subscriptions s on s.lane = t.lane left join webhooks.endpoints e on e.lane = t.lane
+  free: coalesce(s.enabled and not s.ordered and s.rate_per_minute is null, true) and coalesce(e.failures = 0 and coalesce(e.paused_until <= now(), true), true)
 {{- end -}}
 
 {{/* Apps that only consume: group and topics. */}}
@@ -49,7 +56,7 @@ scale by the age of the oldest due row. `Value`, because that age is one for all
 - type: postgresql
   metricType: Value
   metadata:
-    query: select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from {{ $work.table }} where pool = '{{ $pool }}' and lease_until is null and due_at <= now()
+    query: select coalesce(extract(epoch from now() - min(t.due_at)), 0)::float8 from {{ $work.table }} t{{ with $work.lanes }} {{ . }}{{ end }} where t.pool = '{{ $pool }}' and t.lease_until is null and t.due_at <= now(){{ with $work.free }} and {{ . }}{{ end }}
     targetQueryValue: {{ .spec.autoscaling.queueAgeSeconds | quote }}
   authenticationRef:
     name: {{ $fullname }}-database

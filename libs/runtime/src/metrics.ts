@@ -40,7 +40,7 @@ export const metrics = {
   outboxBacklog: gauge('nightshift_outbox_backlog', 'Events committed and not yet published.', ['service'], 'max'),
   outboxOldest: gauge('nightshift_outbox_oldest_seconds', 'Age of the oldest event that is not yet published.', ['service'], 'max'),
   consumerPaused: gauge('nightshift_consumer_paused', '1 while a consumer waits for its infrastructure.', ['service'], 'max'),
-  dependencyUp: gauge('nightshift_dependency_up', '1 while PostgreSQL, Kafka or Redis answers, else 0.', ['service', 'dependency'], 'min'),
+  dependencyUp: gauge('nightshift_dependency_up', '1 while PostgreSQL, Kafka, Redis, or a service behind a gateway answers, else 0.', ['service', 'dependency'], 'min'),
   connectionLosses: counter('nightshift_connection_losses_total', 'How often PostgreSQL, Kafka or Redis went away from a process.', ['dependency']),
   databaseConnections: gauge('nightshift_database_connections', 'Connections of a process to PostgreSQL: active or idle; and statements that wait for one: waiting.', ['service', 'state']),
   runDuration: histogram('nightshift_run_duration_seconds', 'From a run’s creation to its end.', ['status']),

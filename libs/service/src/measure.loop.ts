@@ -35,6 +35,8 @@ export function measure({ name: service, schema, onBus, publishes }: Measured, d
     const { rows } = events ?? dead ?? (await read(PING));
     metrics.dependencyUp.set({ service, dependency: 'postgres' }, Number.isNaN(rows) ? 0 : 1);
   };
+  // An increase is seen only of what was there before.
+  for (const dependency of around.redisUrl === undefined ? ['postgres'] : ['postgres', 'kafka', 'redis']) metrics.connectionLosses.inc({ dependency }, 0);
   setInterval(() => void round(), EVERY_MS).unref();
   void round();
 }

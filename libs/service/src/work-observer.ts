@@ -7,6 +7,8 @@ import { type Logger, metrics } from '@nightshift/runtime';
 export function observeWork(work: string, log: Logger, pool: string = SHARED_POOL): WorkObserver {
   const labels = { work, pool };
   const reasons = new Set<string>();
+  // An increase is seen only of what was there before.
+  metrics.leaseLost.inc(labels, 0);
   return {
     claimed(queueAgeMs, attempts) {
       metrics.queueAge.observe(labels, queueAgeMs / 1000);
