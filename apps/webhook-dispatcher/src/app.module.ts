@@ -2,7 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { FinishedPage } from '@nightshift/contracts';
 import { createEgress, HealthController } from '@nightshift/http';
 import { BusStrategy, DeadLettersController, DeadLetterStore } from '@nightshift/messaging';
-import { type Logger, ReadinessChecks } from '@nightshift/runtime';
+import { ReadinessChecks } from '@nightshift/runtime';
 import { catchUp, observeWork, type Parts, retention, type Surroundings } from '@nightshift/service';
 import { Canaries } from './canary.store.ts';
 import type { WebhookEnvironment } from './config.ts';
@@ -14,17 +14,10 @@ import { EndpointLoop } from './endpoint.loop.ts';
 import { EndpointStore } from './endpoint.store.ts';
 import { FinishedConsumer, FinishedRuns } from './finished.consumer.ts';
 import { IdempotencyStore } from './idempotency.store.ts';
+import { reencryption } from './reencryption.loop.ts';
 import { Subscribers } from './subscribers.store.ts';
 import { SubscriptionStore } from './subscription.store.ts';
 import { SubscriptionsController } from './subscriptions.controller.ts';
-
-/** After the encryption key was changed; what cannot be opened with either key stays as it is until it can. */
-function reencrypt(subscriptions: SubscriptionStore, log: Logger): void {
-  subscriptions.reencrypt().then(
-    (count) => count > 0 && log.info({ count }, 'secrets were encrypted with the current key; ENCRYPTION_KEY_PREVIOUS is not needed any more'),
-    (err: unknown) => log.error({ err }, 'secrets were not encrypted anew'),
-  );
-}
 
 /** Tells endpoints and subscribers of runs that have ended. */
 @Module({})
@@ -47,7 +40,7 @@ export class AppModule {
     onStart(() => subscribers.listen());
     onStart(() => loop.start());
     onStart(() => health.start());
-    onStart(() => reencrypt(subscriptions, log));
+    onStart(() => reencryption(around, subscriptions));
     onStart(() => retention(around, 'deliveries', () => deliveries.forget(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'deliveries that wait in vain', () => endpoints.expire(environment.RUN_RETENTION_DAYS, 500)));
     onStart(() => retention(around, 'endpoints', () => endpoints.forget(environment.RUN_RETENTION_DAYS, 500)));

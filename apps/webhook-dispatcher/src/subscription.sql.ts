@@ -81,11 +81,11 @@ export const SUBSCRIBERS = statement(
    from webhooks.subscriptions s where s.org_id = any($1::text[]) and s.enabled order by s.id`,
 );
 
-/** Up to $2 subscriptions with something that was not encrypted with the key of prefix $1, locked until the transaction ends. */
+/** Up to $2 subscriptions after id $3 with something that was not encrypted with the key of prefix $1, locked until the transaction ends. */
 export const ENCRYPTED_BEFORE = statement(
   'webhooks.encrypted_before',
   `select s.id, s.org_id as "orgId", s.secret, s.previous_secret as "previousSecret", s.headers from webhooks.subscriptions s
-   where not (coalesce(starts_with(s.secret, $1), true) and coalesce(starts_with(s.previous_secret, $1), true) and coalesce(starts_with(s.headers, $1), true))
+   where s.id > $3 and not (coalesce(starts_with(s.secret, $1), true) and coalesce(starts_with(s.previous_secret, $1), true) and coalesce(starts_with(s.headers, $1), true))
    order by s.id limit $2 for update`,
 );
 

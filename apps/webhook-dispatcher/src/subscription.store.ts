@@ -1,6 +1,6 @@
 import { AppError, type InternalCreateSubscription, type InternalRotateSecret, type InternalUpdateSubscription } from '@nightshift/contracts';
 import type { Database } from '@nightshift/postgres';
-import { type EncryptionKeys, encryptionPrefix } from '@nightshift/std';
+import { DecryptError, type EncryptionKeys, encryptionPrefix } from '@nightshift/std';
 import { laneOf } from './delivery.ts';
 import { RESUME_LANES, REVIVE } from './endpoint.sql.ts';
 import { FIND_KEY } from './idempotency.sql.ts';
@@ -86,16 +86,29 @@ export class SubscriptionStore {
     if ((await this.#db.query(REMOVE, [orgId, id])).length === 0) throw unknown();
   }
 
-  /** Encrypts with the current key what was encrypted with the previous one; returns how many subscriptions that were. */
-  async reencrypt(): Promise<number> {
-    for (let total = 0; ; ) {
-      const written = await this.#db.transaction(async (query) => {
-        const rows = await query<Sealed>(ENCRYPTED_BEFORE, [encryptionPrefix(this.#keys.current), REENCRYPT_ROWS]);
-        if (rows.length === 0) return 0;
-        return (await query(REENCRYPT, [JSON.stringify(rows.map((row) => ({ id: row.id, ...reencrypted(row, this.#keys) })))])).length;
+  /** Encrypts with the current key what another one has encrypted; returns how many subscriptions that were, and how many open with neither key and stay as they are. */
+  async reencrypt(): Promise<{ written: number; locked: number }> {
+    const total = { written: 0, locked: 0 };
+    for (let after = ''; ; ) {
+      const rows = await this.#db.transaction(async (query) => {
+        const found = await query<Sealed>(ENCRYPTED_BEFORE, [encryptionPrefix(this.#keys.current), REENCRYPT_ROWS, after]);
+        const anew = found.flatMap((row) => this.#reencrypted(row) ?? []);
+        if (anew.length > 0) await query(REENCRYPT, [JSON.stringify(anew)]);
+        total.written += anew.length;
+        total.locked += found.length - anew.length;
+        return found;
       });
-      total += written;
-      if (written < REENCRYPT_ROWS) return total;
+      if (rows.length < REENCRYPT_ROWS) return total;
+      after = rows.at(-1)?.id ?? '';
+    }
+  }
+
+  #reencrypted(row: Sealed): object | undefined {
+    try {
+      return { id: row.id, ...reencrypted(row, this.#keys) };
+    } catch (err) {
+      if (!(err instanceof DecryptError)) throw err;
+      return undefined;
     }
   }
 

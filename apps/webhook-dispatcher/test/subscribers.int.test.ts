@@ -144,6 +144,28 @@ describe('the encryption key', () => {
     expect(request?.headers['x-team']).toBe('a');
   });
 
+  test('can be changed while old processes go on: each opens what the other has written, and what none can open hinders no other', async () => {
+    const before = await stage.start({ ENCRYPTION_KEY_PREVIOUS: other });
+    const locked = await stage.subscribe(before, '/locked', { secret: whsec() });
+    await stage.sql(`update webhooks.subscriptions set secret = 'enc:v1:00000000:x' where id = '${locked.id}'`);
+    await stage.subscribe(before, '/early', { secret: whsec() });
+    const early = await stage.dump();
+    const after = await stage.start({ ENCRYPTION_KEY: other, ENCRYPTION_KEY_PREVIOUS: ENCRYPTION_KEY });
+    await waitFor(async () => (await stage.dump()) !== early);
+    await stage.subscribe(before, '/late', { secret: whsec() });
+    for (const dispatcher of [before, after]) await dispatcher.publish(finishedRun(undefined));
+    for (const path of ['/early', '/late']) expect(await stage.arrived(path, 2)).toHaveLength(2);
+    const late = await stage.dump();
+    await after.stop();
+    const last = await stage.start({ ENCRYPTION_KEY: other, ENCRYPTION_KEY_PREVIOUS: ENCRYPTION_KEY });
+    await waitFor(async () => (await stage.dump()) !== late);
+    await Promise.all([before.stop(), last.stop()]);
+    const without = await stage.start({ ENCRYPTION_KEY: other });
+    await without.publish(finishedRun(undefined));
+    for (const path of ['/early', '/late']) expect(await stage.arrived(path, 3)).toHaveLength(3);
+    expect(stage.arrivals('/locked')).toEqual([]);
+  });
+
   test('that is missing keeps deliveries waiting: nothing is sent unsigned, and no attempt is used up', async () => {
     const first = await stage.start();
     const { id } = await stage.subscribe(first, '/hook', { secret: whsec() });
