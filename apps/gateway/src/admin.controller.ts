@@ -1,11 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { type ApiKey, ChangedOrg, CreatedKey, CreateKey, CreateOrg, KeyList, Org, OrgList, UpdateOrg } from '@nightshift/contracts';
+import { type ApiKey, AppError, ChangedOrg, CreatedKey, CreateKey, CreateOrg, KeyList, Org, OrgList, UpdateOrg } from '@nightshift/contracts';
 import { AdminGuard } from './admin.guard.ts';
 import { Answers } from './answers.decorator.ts';
 import { KeyStore } from './key.store.ts';
 import { OrgStore } from './org.store.ts';
 import { Pools } from './pools.client.ts';
+import { WebhooksClient } from './webhooks.client.ts';
 
 /** Organisations and keys, for the operator. */
 @ApiExcludeController()
@@ -16,6 +17,7 @@ export class AdminController {
     @Inject(OrgStore) private readonly orgs: OrgStore,
     @Inject(KeyStore) private readonly keys: KeyStore,
     @Inject(Pools) private readonly pools: Pools,
+    @Inject(WebhooksClient) private readonly webhooks: WebhooksClient,
   ) {}
 
   @Post('orgs')
@@ -39,7 +41,9 @@ export class AdminController {
   @Patch('orgs/:id')
   @Answers(200, ChangedOrg)
   async updateOrg(@Param('id') id: string, @Body({ schema: UpdateOrg }) changes: UpdateOrg): Promise<ChangedOrg> {
-    return this.pools.judged(await this.orgs.update(id, changes));
+    const org = await this.pools.judged(await this.orgs.update(id, changes));
+    const warnings = [...(org.warnings ?? []), ...(changes.egressAllow ? await this.#tellSubscriptions(org) : [])];
+    return { ...org, ...(warnings.length > 0 && { warnings }) };
   }
 
   @Post('orgs/:id/keys')
@@ -59,5 +63,16 @@ export class AdminController {
   @HttpCode(204)
   revokeKey(@Param('id') id: string): Promise<void> {
     return this.keys.revoke(id);
+  }
+
+  /** Runs take the list with them; subscriptions outlive them. Returns what went wrong: the organisation is changed already. */
+  async #tellSubscriptions({ id: orgId, egressAllow }: Org): Promise<string[]> {
+    try {
+      await this.webhooks.setEgress({ orgId, egressAllow });
+      return [];
+    } catch (err) {
+      if (!(err instanceof AppError)) throw err;
+      return ['The webhook subscriptions of this organisation still reach what they reached before, because webhook-dispatcher does not answer; make the change again.'];
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { CanarySent, type InternalCreateSubscription, type InternalRotateSecret, type InternalSendCanary, InternalSubscriptionCreated, type InternalTestSubscription, type InternalUpdateSubscription, Subscription, SubscriptionList } from '@nightshift/contracts';
+import { CanarySent, type InternalCreateSubscription, type InternalRotateSecret, type InternalSendCanary, type InternalSetEgress, InternalSubscriptionCreated, type InternalTestSubscription, type InternalUpdateSubscription, Subscription, SubscriptionList } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { z } from 'zod';
 
@@ -32,6 +32,11 @@ export class WebhooksClient {
 
   rotateSecret(id: string, body: InternalRotateSecret): Promise<Subscription> {
     return this.#client.call({ method: 'POST', path: `${pathOf(id)}/rotate-secret`, body }, Subscription);
+  }
+
+  /** Tells what an organisation may reach from now on. */
+  async setEgress(body: InternalSetEgress): Promise<void> {
+    await this.#client.call({ method: 'POST', path: '/internal/webhooks/egress', body }, z.unknown());
   }
 
   test(id: string, body: InternalTestSubscription): Promise<CanarySent> {

@@ -33,6 +33,7 @@ function neighbour(name: string): InternalClient {
       '/internal/queues': { queues: world.queues },
       '/internal/runs': { runId: (asked.body as { runId: string } | null)?.runId, replayed: false },
       '/internal/tools/resolve': { tools: {} },
+      '/internal/webhooks/egress': {},
       '/internal/dead-letters/redrive': world.letters[name] ?? { count: 0, failed: 0 },
     };
     return Promise.resolve(asked.path in answers ? { status: 200, body: JSON.stringify(answers[asked.path]) } : { status: 404, body: '' });
@@ -237,4 +238,13 @@ test('a service behind the gateway that is gone, or not ready, is measured by th
   answers['webhook-dispatcher'] = { status: 200, body: '{"status":"ready"}' };
   await waitFor(async () => (await up())['webhook-dispatcher'] === 1);
   loop.stop();
+});
+
+test('what an organisation may reach is told to the owner of its subscriptions; while that is away, the operator is warned', async () => {
+  const { id } = await tenant('shared');
+  const change = (egressAllow: string[]) => admin('PATCH', `/orgs/${id}`, { egressAllow });
+  expect((await change(['10.20.0.0/16'])).body).toMatchObject({ egressAllow: ['10.20.0.0/16'] });
+  expect(world.asked.findLast(({ by }) => by === 'webhook-dispatcher')).toMatchObject({ path: '/internal/webhooks/egress', body: { orgId: id, egressAllow: ['10.20.0.0/16'] } });
+  world.away.add('webhook-dispatcher');
+  expect(await change([])).toMatchObject({ status: 200, body: { egressAllow: [], warnings: [expect.stringContaining('make the change again')] } });
 });

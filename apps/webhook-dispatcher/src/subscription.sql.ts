@@ -53,6 +53,9 @@ export const UPDATE = statement(
    returning ${COLUMNS}`,
 );
 
+/** Gives all subscriptions of organisation $1 the ranges $2. */
+export const SET_EGRESS = statement('webhooks.set_egress', 'update webhooks.subscriptions set egress_allow = $2 where org_id = $1');
+
 /** Deletes a subscription ($1 organisation, $2 id) and cancels what has not been delivered to it; an attempt under way is fenced. */
 export const REMOVE = statement(
   'webhooks.remove_subscription',

@@ -5,7 +5,7 @@ import { laneOf } from './delivery.ts';
 import { RESUME_LANES, REVIVE } from './endpoint.sql.ts';
 import { FIND_KEY } from './idempotency.sql.ts';
 import { changed, created, type NewSubscription, opened, reencrypted, rotated, type Subscription, SUBSCRIPTIONS_MAX } from './subscription.ts';
-import { CREATE, DISCARD, ENCRYPTED_BEFORE, FIND, LIST, LOCK, REENCRYPT, REMOVE, UPDATE } from './subscription.sql.ts';
+import { CREATE, DISCARD, ENCRYPTED_BEFORE, FIND, LIST, LOCK, REENCRYPT, REMOVE, SET_EGRESS, UPDATE } from './subscription.sql.ts';
 
 type Reply = NewSubscription & { readonly createdAt: string };
 type Locked = Subscription & { readonly now: Date };
@@ -68,6 +68,11 @@ export class SubscriptionStore {
       else if (changes.retrySeconds !== undefined || changes.ordered !== undefined) await query(RESUME_LANES, [[laneOf(orgId, id)]]);
       return write(query, after);
     });
+  }
+
+  /** Has an organisation's subscriptions reach what it may reach now, with what waits for them. */
+  async setEgress(orgId: string, egressAllow: readonly string[]): Promise<void> {
+    await this.#db.query(SET_EGRESS, [orgId, JSON.stringify(egressAllow)]);
   }
 
   /** Gives a subscription a new secret; one that it has already changes nothing. */

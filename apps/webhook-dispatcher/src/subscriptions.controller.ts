@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
-import { CanarySent, InternalCreateSubscription, InternalRotateSecret, InternalSendCanary, InternalSubscriptionCreated, InternalTestSubscription, InternalUpdateSubscription, OrgScope, Subscription, SubscriptionList } from '@nightshift/contracts';
+import { CanarySent, InternalCreateSubscription, InternalRotateSecret, InternalSendCanary, InternalSetEgress, InternalSubscriptionCreated, InternalTestSubscription, InternalUpdateSubscription, OrgScope, Subscription, SubscriptionList } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { Canaries } from './canary.store.ts';
 import { DeliveryLoop } from './delivery.loop.ts';
@@ -51,6 +51,12 @@ export class SubscriptionsController {
   async remove(@Param('id') id: string, @Query({ schema: OrgScope }) { orgId }: OrgScope): Promise<void> {
     await this.subscriptions.remove(orgId, id);
     this.subscribers.changed(orgId);
+  }
+
+  @Post('egress')
+  @HttpCode(204)
+  setEgress(@Body({ schema: InternalSetEgress }) { orgId, egressAllow }: InternalSetEgress): Promise<void> {
+    return this.subscriptions.setEgress(orgId, egressAllow);
   }
 
   @Post('subscriptions/:id/rotate-secret')

@@ -125,6 +125,21 @@ describe('a delivery of no run', () => {
   });
 });
 
+test('what an organisation may reach holds for its subscriptions at once, and for no other’s', async () => {
+  const dispatcher = await stage.start({ EGRESS_ALLOW: '' });
+  await stage.subscribe(dispatcher, '/one', { secret: whsec() });
+  const other = await stage.subscribe(dispatcher, '/two', { secret: whsec() }, 'org_2');
+  const allow = (...egressAllow: string[]) => dispatcher.call('POST', '/internal/webhooks/egress', { orgId: 'org_1', egressAllow });
+  const ended = async () => Object.fromEntries((await stage.deliveries()).map(({ target, errorCode, status }) => [target === other.id ? 'two' : 'one', errorCode ?? status]));
+  expect((await allow('127.0.0.0/8')).status).toBe(204);
+  await dispatcher.publish(finishedRun(undefined), finishedRun(undefined, { orgId: 'org_2' }));
+  await waitFor(async () => (await ended())['one'] === 'delivered' && (await ended())['two'] === 'address_blocked');
+  await allow();
+  await dispatcher.publish(finishedRun(undefined));
+  await waitFor(async () => (await stage.deliveries()).filter(({ errorCode }) => errorCode === 'address_blocked').length === 2);
+  expect(stage.arrivals('/')).toHaveLength(1);
+});
+
 describe('the encryption key', () => {
   const other = Buffer.alloc(32, 9).toString('base64');
 

@@ -59,6 +59,7 @@ export {
   InternalRedeliverMany,
   InternalRotateSecret,
   InternalSendCanary,
+  InternalSetEgress,
   InternalSubscriptionCreated,
   InternalTestSubscription,
   InternalUpdateSubscription,

@@ -22,6 +22,10 @@ export type InternalSubscriptionCreated = z.infer<typeof InternalSubscriptionCre
 export const InternalUpdateSubscription = z.object({ ...Owner, changes: UpdateSubscription });
 export type InternalUpdateSubscription = z.infer<typeof InternalUpdateSubscription>;
 
+/** gateway → webhook-dispatcher: what the organisation may reach from now on. */
+export const InternalSetEgress = z.object(Owner);
+export type InternalSetEgress = z.infer<typeof InternalSetEgress>;
+
 /** gateway → webhook-dispatcher: a new secret, made by the gateway so that the order may be repeated. */
 export const InternalRotateSecret = RotateSecret.extend({ orgId: z.string(), secret: z.string() });
 export type InternalRotateSecret = z.infer<typeof InternalRotateSecret>;
