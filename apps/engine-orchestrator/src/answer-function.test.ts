@@ -84,6 +84,15 @@ describe('an answer given by the function', () => {
     expect(after(sessionOf({}, 9), calling(['give_answer', '{"n":1}'])).outcome).toMatchObject({ status: 'succeeded' });
   });
 
+  test('that is nested too deeply is refused as one that does not match, also where it is wrapped', () => {
+    const list = { type: 'array' };
+    const deep = `{"answer":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    for (const answerFormat of [format, list]) {
+      const [refused] = after(sessionOf({ answerFormat }), calling(['give_answer', deep])).results;
+      expect(refused).toMatchObject({ result: { errorCode: 'invalid_answer', content: expect.stringContaining('nested too deeply') } });
+    }
+  });
+
   test('that was cut off fails the run as any answer does', () => {
     expect(after(sessionOf(), { ...calling(['give_answer', '{"n":']), finishReason: 'length' }).outcome).toMatchObject({ error: { code: 'output_truncated' } });
   });

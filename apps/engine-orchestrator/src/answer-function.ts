@@ -1,3 +1,4 @@
+import { isNestedDeeper, JSON_LEVELS_MAX } from '@nightshift/std';
 import type { ModelTool, ModelToolCall } from './model.ts';
 import { parseToolArguments } from './tool-arguments.ts';
 
@@ -12,8 +13,9 @@ export function answerOffer(name: string, format: Schema): ModelTool {
   return { name, description, parameters: { type: 'object', properties: { answer }, required: ['answer'], ...($defs !== undefined && { $defs }), ...(definitions !== undefined && { definitions }) } };
 }
 
-/** The answer out of a call of that function, as JSON text; what is not even an object is left as it is. */
+/** The answer out of a call of that function, as JSON text; what is not even an object, or is nested too deeply to be kept whole, is left as it is. */
 export function answerOfCall(call: Pick<ModelToolCall, 'arguments'>, format: Schema): string {
+  if (isNestedDeeper(Buffer.from(call.arguments), JSON_LEVELS_MAX)) return call.arguments;
   const args = parseToolArguments(call.arguments);
   return isOfObject(format) || !args.ok || !Object.hasOwn(args.value, 'answer') ? call.arguments : JSON.stringify(args.value['answer']);
 }

@@ -13,6 +13,16 @@ describe('an answer', () => {
     expect(checkAnswer(content, format)).toEqual({ ok: false, problems: [expect.stringMatching(/\S/)] });
   });
 
+  test.each([65, 5000, 1_000_000])('that is nested %i levels deep does not fit, and it is said why', (levels) => {
+    const content = `${'{"n":1,"more":['.repeat(levels / 2)}${'[]'.repeat(levels % 2)}${']}'.repeat(levels / 2)}`;
+    expect(checkAnswer(content, format)).toEqual({ ok: false, problems: [expect.stringMatching(/nested too deeply/)] });
+  });
+
+  test('is kept whole as deep as it may be', () => {
+    const content = `{"n":1,"more":${'['.repeat(63)}${']'.repeat(63)}}`;
+    expect(JSON.stringify(checkAnswer(content, format))).toBe(`{"ok":true,"value":${content}}`);
+  });
+
   test('keeps keys that JavaScript has a meaning for', () => {
     const checked = checkAnswer('{"n":1,"constructor":2,"__proto__":{"n":3}}', format);
     expect(JSON.stringify(checked)).toBe('{"ok":true,"value":{"n":1,"constructor":2,"__proto__":{"n":3}}}');

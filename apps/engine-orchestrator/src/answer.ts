@@ -1,5 +1,5 @@
 import { compileJsonSchema } from '@nightshift/json-schema';
-import { cleanJson, cleanText } from '@nightshift/std';
+import { cleanJson, cleanText, isNestedDeeper, JSON_LEVELS_MAX } from '@nightshift/std';
 
 /** An answer of the model as the run's result gets it, or what is wrong with it. */
 export type CheckedAnswer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problems: readonly string[] };
@@ -7,9 +7,12 @@ export type CheckedAnswer = { readonly ok: true; readonly value: unknown } | { r
 /** Checks an answer against the format that the run asks for; without one any text will do. */
 export function checkAnswer(content: string, format: Readonly<Record<string, unknown>> | undefined): CheckedAnswer {
   if (!format) return { ok: true, value: content };
+  const text = withoutFence(content);
+  // Some thousand levels overflow the stack of the parser that looks at each value.
+  if (isNestedDeeper(Buffer.from(text), JSON_LEVELS_MAX)) return { ok: false, problems: [`it is nested too deeply: lists and objects may be ${JSON_LEVELS_MAX} levels deep`] };
   let value: unknown;
   try {
-    value = cleanJson(JSON.parse(withoutFence(content), finite));
+    value = cleanJson(JSON.parse(text, finite));
   } catch (err) {
     if (err instanceof SyntaxError) return { ok: false, problems: [cleanText(`it is not JSON: ${err.message}`)] };
     throw err;

@@ -97,6 +97,12 @@ describe('a streamed reply', () => {
     expect(reply.finishReason).toBe('tool_calls');
   });
 
+  test('may bring a call whose arguments are an object, however deep', () => {
+    const call = `{"index":0,"id":"a","function":{"name":"f","arguments":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}}`;
+    const chunk = JSON.stringify(delta({ tool_calls: ['CALL'] }, 'tool_calls')).replace('"CALL"', call);
+    expect(read([Buffer.from(`data: ${chunk}\n\ndata: [DONE]\n\n`)]).toolCalls[0]!.arguments).toMatch(/^(\{"a":)+"\[nested too deeply\]"\}+$/);
+  });
+
   test('that ends before a finish reason is retryable, and one that lacks only the closing event is complete', () => {
     const error = failure(() => read([sse([delta({ content: 'half' })], '')]));
     expect([error.kind, error.code, error.isRetryable]).toEqual(['unavailable', 'upstream_unavailable', true]);

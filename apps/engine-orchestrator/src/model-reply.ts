@@ -1,3 +1,4 @@
+import { cleanJson } from '@nightshift/std';
 import { reportedError } from './model-error.ts';
 import type { ModelDelta, ModelReply, ModelRequest } from './model.ts';
 import { type CallDraft, cutReply, invalidReply, ReplyDraft } from './reply-draft.ts';
@@ -53,7 +54,7 @@ export function assembleReply(request: ModelRequest, options: ReplyAssemblyOptio
       draft.count(name);
       call.name += name;
     }
-    const text = typeof sent === 'string' ? sent : sent === undefined || sent === null ? '' : JSON.stringify(sent);
+    const text = typeof sent === 'string' ? sent : sent === undefined || sent === null ? '' : JSON.stringify(cleanJson(sent));
     draft.count(text);
     call.arguments += text;
     if (call === firstCall) draft.announce(call.name, text);

@@ -83,7 +83,7 @@ export class AppModule {
     around.shutdown.add('close', 'request counts', () => requests.close());
     const limiter = new RateLimiter({ defaults: { rpm: environment.RATE_LIMIT_RPM, tpm: environment.RATE_LIMIT_TPM }, requests, billing: around.client('billing') });
     const intake = new RunIntake(runs, tools, settings);
-    const waits = new RunWaits(runs, around.hints);
+    const waits = new RunWaits(runs, around.hints, around.log);
     around.shutdown.add('refuse', 'waits', () => waits.refuse());
     around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
     return {

@@ -55,13 +55,19 @@ export class DeadLettersController {
 
   /** What a dedicated pool could not handle is handled again by its own processes, or stays while there are none. */
   async #redrive(name: string, command: DeadLetterCommand): Promise<DeadLetterCount> {
-    const request = { method: 'POST', path: '/internal/dead-letters/redrive', body: command } as const;
-    const { elsewhere = {}, ...here } = await this.#client(name).call(request, InternalRedriven);
-    const there = Object.entries(elsewhere).map(async ([pool, failed]): Promise<DeadLetterCount> => {
+    let here: DeadLetterCount = NONE;
+    const elsewhere = new Map<string, number>();
+    for await (const slice of redriven(this.#client(name), command)) {
+      here = sumOf([here, slice]);
+      for (const [pool, count] of Object.entries(slice.elsewhere ?? {})) elsewhere.set(pool, (elsewhere.get(pool) ?? 0) + count);
+    }
+    const there = [...elsewhere].map(async ([pool, letters]): Promise<DeadLetterCount> => {
+      let own: DeadLetterCount = NONE;
       try {
-        return await this.pools.workerOf(name as PoolApp, pool).call(request, DeadLetterCount);
+        for await (const slice of redriven(this.pools.workerOf(name as PoolApp, pool), command)) own = sumOf([own, slice]);
+        return own;
       } catch (err) {
-        if (err instanceof AppError && err.code === 'service_unavailable') return { count: 0, failed };
+        if (err instanceof AppError && err.code === 'service_unavailable') return { count: own.count, failed: Math.max(0, letters - own.count) };
         throw err;
       }
     });
@@ -82,6 +88,18 @@ export class DeadLettersController {
   }
 }
 
+const NONE: DeadLetterCount = { count: 0, failed: 0 };
+
+/** A service redrives as many as it can in one request, and says where to go on. */
+async function* redriven(client: InternalClient, command: DeadLetterCommand): AsyncGenerator<InternalRedriven> {
+  let after: string | undefined;
+  do {
+    const slice: InternalRedriven = await client.call({ method: 'POST', path: '/internal/dead-letters/redrive', body: { ...command, after } }, InternalRedriven);
+    yield slice;
+    after = slice.next;
+  } while (after !== undefined);
+}
+
 function sumOf(counts: readonly DeadLetterCount[]): DeadLetterCount {
-  return counts.reduce((sum, { count, failed }) => ({ count: sum.count + count, failed: sum.failed + failed }), { count: 0, failed: 0 });
+  return counts.reduce((sum, { count, failed }) => ({ count: sum.count + count, failed: sum.failed + failed }), NONE);
 }

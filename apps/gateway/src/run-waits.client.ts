@@ -1,5 +1,6 @@
 import { type AnswerEncoding, AppError, isTerminal, type RunView } from '@nightshift/contracts';
 import { hearEnds, type Hints } from '@nightshift/run-stream';
+import type { Logger } from '@nightshift/runtime';
 import type { RunsClient } from './runs.client.ts';
 
 /** Which run is waited for, and for how long. */
@@ -28,14 +29,16 @@ const IDS_MAX = 1000;
 /** Those who wait here for runs to end. They are woken by hints, and hold no connection to the owner of runs meanwhile. */
 export class RunWaits {
   readonly #runs: RunsClient;
+  readonly #log: Logger;
   readonly #waiters = new Map<string, Set<Waiter>>();
   #timer: NodeJS.Timeout | undefined;
   #isChecking = false;
   #isRefusing = false;
   #onEmpty: () => void = () => undefined;
 
-  constructor(runs: RunsClient, hints: Pick<Hints, 'listen' | 'onGap'>) {
+  constructor(runs: RunsClient, hints: Pick<Hints, 'listen' | 'onGap'>, log: Logger) {
     this.#runs = runs;
+    this.#log = log;
     hearEnds(hints, (runIds) => this.#wake(runIds));
     hints.onGap(() => void this.#check());
   }
@@ -127,8 +130,8 @@ export class RunWaits {
     try {
       while (runIds.length > 0) this.#wake(await this.#runs.ended(runIds.splice(0, IDS_MAX)));
     } catch (err) {
-      // The owner is away; the next check asks again.
-      if (!(err instanceof AppError)) throw err;
+      // The owner is away, or answers what nobody understands; the next check asks again.
+      this.#log[err instanceof AppError ? 'debug' : 'warn']({ err }, 'ends of runs could not be asked for');
     } finally {
       this.#isChecking = false;
     }

@@ -35,8 +35,9 @@ export class ToolsClient {
     await this.#client.call({ method: 'DELETE', path: pathOf(id, orgId) }, z.unknown());
   }
 
+  /** Calls the tool's endpoint, at most once. */
   test(id: string, test: InternalTestTool, pool: string): Promise<ToolTest> {
-    return this.#pools.workerOf('tool-executor', pool).call({ method: 'POST', path: `/internal/tools/${encodeURIComponent(id)}/test`, body: test }, ToolTest);
+    return this.#pools.workerOf('tool-executor', pool).call({ method: 'POST', path: `/internal/tools/${encodeURIComponent(id)}/test`, body: test, unrepeatable: true }, ToolTest);
   }
 
   /** The saved tools that a run names, by the id or name it uses. A run without any costs nothing; an unknown id, and options for a saved tool, are `invalid_request`. */

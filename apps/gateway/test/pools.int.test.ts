@@ -21,7 +21,7 @@ const served = (name: string, live: number, more: Partial<ServedPool> = {}): Ser
 type Asked = { readonly by: string; readonly path: string; readonly body: unknown };
 
 /** What the other services know and were asked, each by its name, those of dedicated pools as `<app> of <pool>`. */
-const world = { engines: [] as ServedPool[], executors: [] as ServedPool[], queues: [] as InternalQueues['queues'], away: new Set<string>(), old: new Set<string>(), letters: {} as Record<string, object>, asked: [] as Asked[] };
+const world = { engines: [] as ServedPool[], executors: [] as ServedPool[], queues: [] as InternalQueues['queues'], away: new Set<string>(), old: new Set<string>(), letters: {} as Record<string, readonly object[]>, asked: [] as Asked[] };
 
 function neighbour(name: string): InternalClient {
   const answer: InternalTransport = ({ path, body }) => {
@@ -34,7 +34,7 @@ function neighbour(name: string): InternalClient {
       '/internal/runs': { runId: (asked.body as { runId: string } | null)?.runId, replayed: false },
       '/internal/tools/resolve': { tools: {} },
       '/internal/webhooks/egress': {},
-      '/internal/dead-letters/redrive': world.letters[name] ?? { count: 0, failed: 0 },
+      '/internal/dead-letters/redrive': world.letters[name]?.[Number((asked.body as { after?: string } | null)?.after ?? 0)] ?? { count: 0, failed: 0 },
     };
     return Promise.resolve(asked.path in answers ? { status: 200, body: JSON.stringify(answers[asked.path]) } : { status: 404, body: '' });
   };
@@ -170,7 +170,10 @@ describe('what takes a pool’s capacity', () => {
   });
 
   test('is where its dead letters are handled again; those of a pool without processes stay', async () => {
-    Object.assign(world.letters, { 'engine-orchestrator': { count: 2, failed: 1, elsewhere: { acme: 4, globex: 5, nowhere: 6 } }, 'engine-orchestrator of acme': { count: 3, failed: 1 } });
+    Object.assign(world.letters, {
+      'engine-orchestrator': [{ count: 1, failed: 0, elsewhere: { acme: 3 }, next: '1' }, { count: 1, failed: 1, elsewhere: { acme: 1, globex: 5, nowhere: 6 } }],
+      'engine-orchestrator of acme': [{ count: 2, failed: 0, next: '1' }, { count: 1, failed: 1 }],
+    });
     world.away.add('engine-orchestrator of globex');
     expect(await admin('POST', '/dead-letters/redrive', { filter: { service: 'engine-orchestrator' } })).toEqual({ status: 200, body: { count: 5, failed: 1 + 1 + 5 + 6 } });
   });

@@ -42,3 +42,14 @@ describe('the saved tools of a run', () => {
     });
   });
 });
+
+test('a test of a saved tool is asked for in a way that is never repeated', async () => {
+  const requests: unknown[] = [];
+  const executor = new InternalClient(({ path, unrepeatable }) => {
+    requests.push([path, unrepeatable]);
+    return Promise.reject(new Error('away'));
+  }, 'token');
+  const tools = new ToolsClient(executor, { readerOf: () => executor, workerOf: () => executor });
+  await expect(tools.test('lookup', { orgId: 'org_1', callId: 'call_1', arguments: {}, egressAllow: [] }, 'shared')).rejects.toThrow('away');
+  expect(requests).toEqual([['/internal/tools/lookup/test', true]]);
+});

@@ -8,6 +8,7 @@ import { infrastructure, waitFor } from '@nightshift/testing';
 import { RunsClient } from '../src/runs.client.ts';
 import { RunWaits } from '../src/run-waits.client.ts';
 
+const log = createLog({ level: 'silent', format: 'json' });
 const at = new Date(0).toISOString();
 
 /** The owner of runs as the gateway sees it: what it is asked, and what it says. */
@@ -15,11 +16,18 @@ class OwnerOfRuns {
   readonly statuses = new Map<string, RunStatus>();
   looks = 0;
   isAway = false;
+  /** How often an answer that nobody understands was given for runs that have ended. */
+  confusions = 0;
+  isConfused = false;
   /** False: it says of no run that it has ended, so only hints wake. */
   tells = true;
 
   readonly client = new RunsClient(
     new InternalClient(({ path, body }) => {
+      if (this.isConfused && path === '/internal/ended-runs') {
+        this.confusions += 1;
+        return Promise.resolve({ status: 200, body: '<html>' });
+      }
       if (this.isAway) return Promise.reject(new AppError('service_unavailable'));
       const [status, value] = path === '/internal/ended-runs' ? this.#ended(JSON.parse(body ?? '') as { runIds: string[] }) : this.#look(new URL(path, 'http://runs'));
       return Promise.resolve({ status, body: JSON.stringify(value) });
@@ -41,7 +49,7 @@ class OwnerOfRuns {
 
 const kinds: [string, () => Hints][] = [
   ['within a process', () => new InProcessHints()],
-  ['over Redis', () => new RedisHints({ url: infrastructure().redisUrl, log: createLog({ level: 'silent', format: 'json' }) })],
+  ['over Redis', () => new RedisHints({ url: infrastructure().redisUrl, log })],
 ];
 
 describe.each(kinds)('who waits for a run, with hints %s', (_, makeHints) => {
@@ -55,7 +63,7 @@ describe.each(kinds)('who waits for a run, with hints %s', (_, makeHints) => {
 
   function stage(): string {
     owner = new OwnerOfRuns();
-    waits = new RunWaits(owner.client, hints);
+    waits = new RunWaits(owner.client, hints, log);
     gone = new AbortController();
     const runId = newId('run');
     owner.statuses.set(runId, 'running');
@@ -111,6 +119,16 @@ describe.each(kinds)('who waits for a run, with hints %s', (_, makeHints) => {
     expect(await waiting).toMatchObject({ status: 'succeeded' });
     owner.isAway = true;
     await expect(wait(runId, 0)).rejects.toMatchObject({ code: 'service_unavailable' });
+  });
+
+  test('waits on while the owner of runs answers what nobody understands', async () => {
+    const runId = stage();
+    owner.isConfused = true;
+    const waiting = wait(runId);
+    await waitFor(() => owner.confusions > 1);
+    owner.isConfused = false;
+    owner.statuses.set(runId, 'succeeded');
+    expect(await waiting).toMatchObject({ status: 'succeeded' });
   });
 
   test('is forgotten when it goes away', async () => {

@@ -9,7 +9,7 @@ export { UsageRecorded } from './events/usage-recorded.ts';
 export { ALL_SCOPES, ApiKey, ChangedOrg, CreateKey, CreateOrg, CreatedKey, KeyList, Org, OrgList, RateLimits, Scope, UpdateOrg } from './http/admin.ts';
 export { AgentChat, AsyncChatRequest, type ChatMessage, type ChatPart, RequestAccepted, RequestList, RequestView } from './http/agent-chat.ts';
 export { ChatCompletion, ChatRequest, CompletionRequest, InternalChat, TextCompletion } from './http/chat.ts';
-export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedriven, ListDeadLetters } from './http/dead-letter.ts';
+export { DeadLetter, DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedrive, InternalRedriven, ListDeadLetters } from './http/dead-letter.ts';
 export { ContentBlock, IMAGE_BASE64_CHARS_MAX, RunContent, runContentOf } from './http/content.ts';
 export {
   Delivery,

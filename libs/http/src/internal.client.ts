@@ -1,6 +1,5 @@
 import { AppError, type ErrorCode, ERRORS } from '@nightshift/contracts';
 import { withSpan } from '@nightshift/runtime';
-import { Pool } from 'undici';
 import type { z } from 'zod';
 import type { StreamTransport } from './stream-transport.ts';
 import type { StreamedAnswer } from './streamed-answer.ts';
@@ -13,10 +12,20 @@ export interface InternalRequest {
   readonly traceparent?: string;
   /** Asks each address once, and takes a 503 for the answer that it is. */
   readonly once?: boolean;
+  /** How long each address may be silent before the next is asked; 15 s without it. */
+  readonly silenceMs?: number;
+  /** Its effect may happen once only: it is sent again only where no connection was made, and is `service_unavailable` otherwise. */
+  readonly unrepeatable?: boolean;
+}
+
+/** A request as it is sent. */
+export interface TransportRequest extends Pick<InternalRequest, 'method' | 'path' | 'once' | 'silenceMs' | 'unrepeatable'> {
+  readonly headers: Record<string, string>;
+  readonly body?: string;
 }
 
 /** How a request reaches another service: over HTTP, or by a call into the same process. */
-export type InternalTransport = (request: { method: InternalRequest['method']; path: string; headers: Record<string, string>; body?: string; once?: boolean }) => Promise<{ status: number; body: string }>;
+export type InternalTransport = (request: TransportRequest) => Promise<{ status: number; body: string }>;
 
 /** Routes that callers in the same process may take without HTTP, by method and path; each checks its body as over HTTP. */
 export type LocalRoutes = ReadonlyMap<string, (body: unknown) => Promise<unknown>>;
@@ -35,7 +44,7 @@ export class InternalClient {
     this.#streams = streams;
   }
 
-  /** Sends one request and parses the answer with `schema`. Every internal route may be repeated safely. */
+  /** Sends one request and parses the answer with `schema`. It may be sent more than once, which every internal route bears but those whose requests are `unrepeatable`. */
   call<S extends z.ZodType>(request: InternalRequest, schema: S): Promise<z.infer<S>> {
     if (request.traceparent === undefined) return this.#call(request, schema);
     const { method, traceparent: parent } = request;
@@ -49,7 +58,8 @@ export class InternalClient {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
     if (request.traceparent !== undefined) headers['traceparent'] = request.traceparent;
     if (request.body !== undefined) headers['content-type'] = 'application/json';
-    const answer = await this.#transport({ method: request.method, path: request.path, headers, ...(request.body !== undefined && { body: JSON.stringify(request.body) }), ...(request.once && { once: true }) });
+    const { method, path, once, silenceMs, unrepeatable } = request;
+    const answer = await this.#transport({ method, path, headers, ...(request.body !== undefined && { body: JSON.stringify(request.body) }), ...(once && { once }), ...(silenceMs !== undefined && { silenceMs }), ...(unrepeatable && { unrepeatable }) });
     const body = parsed(answer.body);
     if (answer.status >= 400 && !(request.once && answer.status === 503)) throw errorOf(answer.status, body);
     return schema.parse(body);
@@ -88,33 +98,6 @@ function errorOf(status: number, body: unknown): AppError {
   const isAway = status === 401 || status === 502 || status === 503 || status === 504;
   const code = isAway ? 'service_unavailable' : ((error?.code !== undefined && Object.hasOwn(ERRORS, error.code) ? error.code : 'internal_error') as ErrorCode);
   return new AppError(code, { message: error?.message, details: error?.details, cause: new Error(`internal call answered ${status}`), ...(code === 'service_unavailable' && { headers: { 'retry-after': '1' } }) });
-}
-
-const AWAY = new Set([502, 503, 504]);
-const RETRY_FOR_MS = 3000;
-const RETRY_EVERY_MS = 100;
-const HEADERS_TIMEOUT_MS = 15_000;
-
-/** HTTP to any of `baseUrls` in turn, the next at once when one is away; a service that is being restarted is tried again for up to 3 s. */
-export function httpTransport(baseUrls: readonly string[]): { transport: InternalTransport; close: () => Promise<void> } {
-  const pools = baseUrls.map((url) => new Pool(url, { connections: 64, headersTimeout: HEADERS_TIMEOUT_MS, connect: { timeout: 2000 } }));
-  let next = 0;
-  const transport: InternalTransport = async ({ method, path, headers, body, once }) => {
-    const until = Date.now() + RETRY_FOR_MS;
-    for (let tried = 1; ; tried += 1) {
-      const isLast = (): boolean => (once ? tried >= pools.length : Date.now() > until);
-      const pool = pools[next++ % pools.length] as Pool;
-      try {
-        const response = await pool.request({ method, path, headers, body: body ?? null });
-        const answer = { status: response.statusCode, body: await response.body.text() };
-        if (!AWAY.has(answer.status) || isLast()) return answer;
-      } catch (err) {
-        if (isLast()) throw new AppError('service_unavailable', { cause: err, headers: { 'retry-after': '1' } });
-      }
-      if (tried % pools.length === 0 && !once) await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
-    }
-  };
-  return { transport, close: async () => void (await Promise.all(pools.map((pool) => pool.close()))) };
 }
 
 /** Calls into an application of the same process, through all its hooks and checks but without a socket. */

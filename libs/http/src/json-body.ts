@@ -1,6 +1,5 @@
 import { AppError } from '@nightshift/contracts';
-import { cleanJson } from '@nightshift/std';
-import { isNestedDeeper } from './json-depth.ts';
+import { cleanJson, isNestedDeeper } from '@nightshift/std';
 
 /** What may stand for a NUL or a lone surrogate; raw ones are not JSON, or not UTF-8. */
 const UNCLEAN = /\\u(?:0000|d[89a-f])/i;

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { httpTransport, InternalClient, injectTransport } from '@nightshift/http';
 import { freePort } from '@nightshift/runtime';
+import { waitFor } from '@nightshift/testing';
 import { z } from 'zod';
 import { type Handler, serveHttp } from './local-servers.ts';
 
@@ -99,6 +100,62 @@ describe('a service that restarts', () => {
     const pending = clientOf(`http://127.0.0.1:${await freePort()}`).call({ method: 'GET', path: '/x' }, Reply);
     await expect(pending).rejects.toMatchObject({ code: 'service_unavailable', status: 503, headers: { 'retry-after': '1' } });
     expect(performance.now() - startedAt).toBeLessThan(6000);
+  });
+});
+
+/** Takes every request and answers none. */
+const frozen: Handler = () => undefined;
+
+describe('an address that stands still', () => {
+  test('is waited for so long, then the next is asked', async () => {
+    const [still, well] = [await serve(frozen), await serve(answer(200, { n: 1 }))];
+    const client = clientOf(still.url, well.url);
+    for (const once of [false, true]) expect(await client.call({ method: 'POST', path: '/x', silenceMs: 200, once }, Reply)).toEqual({ n: 1 });
+    expect([still.seen.length, well.seen.length]).toEqual([1, 2]);
+  });
+
+  test('is asked after the others for a while, and by one request alone after that', async () => {
+    const [still, well] = [await serve(frozen), await serve(answer(200, { n: 1 }))];
+    const client = clientOf(still.url, well.url);
+    const ask = () => client.call({ method: 'GET', path: '/x', silenceMs: 200 }, Reply);
+    await ask();
+    await Promise.all(Array.from({ length: 20 }, ask));
+    expect(still.seen).toHaveLength(1);
+    await waitFor(async () => (await ask()) && still.seen.length === 2, { timeoutMs: 10_000 });
+    await Promise.all(Array.from({ length: 20 }, ask));
+    expect([still.seen.length, well.seen.length > 40]).toEqual([2, true]);
+  }, 20_000);
+
+  test('is asked once by a request, and unavailable when no other is left', async () => {
+    const still = [await serve(frozen), await serve(frozen)];
+    const client = clientOf(...still.map(({ url }) => url));
+    await expect(client.call({ method: 'GET', path: '/x', silenceMs: 100 }, Reply)).rejects.toMatchObject({ code: 'service_unavailable' });
+    expect(still.map(({ seen }) => seen.length)).toEqual([1, 1]);
+  });
+
+  test('in the middle of its answer too', async () => {
+    const still = await serve((_req, res) => void res.writeHead(200, { 'content-type': 'application/json' }).write('{"n":'));
+    const well = await serve(answer(200, { n: 1 }));
+    expect(await clientOf(still.url, well.url).call({ method: 'GET', path: '/x', silenceMs: 200 }, Reply)).toEqual({ n: 1 });
+  });
+});
+
+describe('a request that must not be repeated', () => {
+  const send = (...urls: string[]) => clientOf(...urls).call({ method: 'POST', path: '/x', body: {}, silenceMs: 200, unrepeatable: true }, Reply);
+
+  test.each<[string, Handler]>([
+    ['says nothing', frozen],
+    ['closes the connection', (_req, res) => void res.destroy()],
+    ['answers 503', answer(503, {})],
+  ])('is not sent again when whoever took it %s', async (_, handler) => {
+    const [bad, well] = [await serve(handler), await serve(answer(200, { n: 1 }))];
+    await expect(send(bad.url, well.url)).rejects.toMatchObject({ code: 'service_unavailable' });
+    expect([bad.seen.length, well.seen.length]).toEqual([1, 0]);
+  });
+
+  test('goes to the next address where no connection was made', async () => {
+    const well = await serve(answer(200, { n: 1 }));
+    expect(await send(`http://127.0.0.1:${await freePort()}`, well.url)).toEqual({ n: 1 });
   });
 });
 

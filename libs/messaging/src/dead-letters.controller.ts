@@ -1,8 +1,12 @@
 import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
-import { DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedriven, ListDeadLetters } from '@nightshift/contracts';
+import { DeadLetterCommand, DeadLetterCount, DeadLetterList, InternalRedrive, InternalRedriven, ListDeadLetters } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { BusStrategy } from './bus.strategy.ts';
 import { DeadLetterStore } from './dead-letter.store.ts';
+
+/** Of one request, which whoever asks does not wait for much longer. */
+const LETTERS_MAX = 500;
+const REDRIVE_MS = 8000;
 
 /** The dead letters of one service, for the operator's API of the gateway. */
 @Controller('internal/dead-letters')
@@ -26,19 +30,22 @@ export class DeadLettersController {
 
   @Post('redrive')
   @Returns(200, InternalRedriven)
-  async redrive(@Body({ schema: DeadLetterCommand }) { filter, dryRun }: DeadLetterCommand): Promise<InternalRedriven> {
-    return dryRun ? { count: await this.store.count(filter), failed: 0 } : this.#redriveAll(filter);
+  async redrive(@Body({ schema: InternalRedrive }) { filter, dryRun, after }: InternalRedrive): Promise<InternalRedriven> {
+    return dryRun ? { count: await this.store.count(filter), failed: 0 } : this.#redriveSome(filter, after ?? '');
   }
 
-  async #redriveAll(filter: DeadLetterCommand['filter']): Promise<InternalRedriven> {
+  async #redriveSome(filter: DeadLetterCommand['filter'], from: string): Promise<InternalRedriven> {
     const result = { count: 0, failed: 0 };
     const elsewhere: Record<string, number> = {};
-    let after = '';
-    for (;;) {
+    const until = Date.now() + REDRIVE_MS;
+    let after = from;
+    for (let handled = 0; ; ) {
       const letters = await this.store.matching(filter, after);
       if (letters.length === 0) return { ...result, ...(Object.keys(elsewhere).length > 0 && { elsewhere }) };
       for (const { id, message } of letters) {
+        if (handled >= LETTERS_MAX || Date.now() > until) return { ...result, elsewhere, next: after };
         after = id;
+        handled += 1;
         const pool = this.strategy.elsewhere(message.topic);
         if (pool !== undefined) {
           elsewhere[pool] = (elsewhere[pool] ?? 0) + 1;

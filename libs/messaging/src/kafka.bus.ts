@@ -6,6 +6,7 @@ import type { Admin, Kafka, PartitionerArgs, Producer } from 'kafkajs';
 import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
 import { type KafkaAddress, kafkaClient } from './kafka.client.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
+import { isTooLarge, produce } from './kafka.produce.ts';
 import { KafkaTopics } from './kafka.topics.ts';
 import { HEADERS } from './message.ts';
 
@@ -15,7 +16,6 @@ export interface KafkaOptions extends KafkaAddress {
   readonly log: Logger;
 }
 
-const ALL_REPLICAS = -1;
 const RECOVER_MS = 1000;
 const TRY_AGAIN_MS = 1000;
 const QUEUED_MAX = 10_000;
@@ -68,7 +68,7 @@ export class KafkaBus implements Bus {
     if (refused) throw refused;
   }
 
-  /** An event whose topic cannot be made is answered with an error, and hurts no other. */
+  /** An event whose topic cannot be made or may not be written is answered with an error, and hurts no other. */
   async #sendBatch(events: readonly BusEvent[]): Promise<(Error | undefined)[]> {
     this.#nextPartition();
     const byTopic = new Map<string, { key: string; value: string; headers: Record<string, string> }[]>();
@@ -83,11 +83,12 @@ export class KafkaBus implements Bus {
     }
     try {
       await this.#connect();
-      const refused = await this.#topics.ensure([...byTopic.keys()]);
-      const topicMessages = [...byTopic].flatMap(([topic, messages]) => (refused.has(topic) ? [] : [{ topic, messages }]));
-      if (topicMessages.length > 0) await this.#producer.sendBatch({ acks: ALL_REPLICAS, topicMessages });
+      const known = await this.#topics.ensure([...byTopic.keys()]);
+      const produced = await produce(this.#producer, [...byTopic].flatMap(([topic, messages]) => (known.has(topic) ? [] : [{ topic, messages }])));
+      for (const [topic, reason] of produced) this.#topics.refuse(topic, reason);
       this.#down = false;
-      return events.map(({ topic, pool }) => (refused.has(topicName(topic, pool)) ? new KafkaUnavailable(`there is no topic ${topicName(topic, pool)}, and it could not be created`) : undefined));
+      const refused = new Set([...known, ...produced.keys()]);
+      return events.map(({ topic, pool }) => (refused.has(topicName(topic, pool)) ? new KafkaUnavailable(`the brokers refuse the topic ${topicName(topic, pool)}`) : undefined));
     } catch (err) {
       if (isTooLarge(err)) throw new EventRefused('larger than the brokers take', { cause: err });
       this.#noteTrouble();
@@ -190,12 +191,6 @@ export class KafkaBus implements Bus {
     await Promise.all(this.#consumers.map((consumer) => consumer.close()));
     await Promise.allSettled([this.#producer.disconnect(), this.#admin.disconnect()]);
   }
-}
-
-/** The brokers' limit is for all that goes to a partition at once: sent one by one, only an event that is too large alone is refused. */
-function isTooLarge(err: unknown): boolean {
-  const { type } = err as { type?: unknown };
-  return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE';
 }
 
 /** Kafka cannot take events now; their outbox rows wait. */

@@ -13,7 +13,7 @@ export class KafkaTopics {
   /** Topics seen to exist, and all that were ever needed: after a loss they are made again together. */
   readonly #known = new Set<string>();
   readonly #needed = new Set<string>();
-  /** Topics that the brokers did not let us make, and until when they are not asked again. */
+  /** Topics that the brokers did not let us make or write, and until when they are not asked again. */
   readonly #refused = new Map<string, number>();
 
   constructor(kafka: Pick<Kafka, 'admin'>, log: Logger) {
@@ -21,11 +21,17 @@ export class KafkaTopics {
     this.#log = log;
   }
 
-  /** Makes what is missing of `topics`. Returns those that the brokers refuse to make, for reasons of their own; rejects when they cannot be asked. */
+  /** Makes what is missing of `topics`. Returns those that the brokers refuse, for reasons of their own; rejects when they cannot be asked. */
   async ensure(topics: readonly string[]): Promise<ReadonlySet<string>> {
     for (const topic of topics) this.#needed.add(topic);
     if (topics.some((topic) => !this.#known.has(topic) && !this.#isRefused(topic))) await this.#make();
     return new Set(topics.filter((topic) => this.#isRefused(topic)));
+  }
+
+  /** Takes a topic that the brokers refuse, for `reason`, for one of those that are left alone for a while. */
+  refuse(topic: string, reason: string): void {
+    this.#refused.set(topic, Date.now() + REFUSED_MS);
+    this.#log.warn({ topic, reason, errorCode: 'topic_refused' }, 'the brokers refuse a topic; its events wait');
   }
 
   /** The brokers may have lost what they had. */
@@ -62,9 +68,7 @@ export class KafkaTopics {
       const errors = errorsByTopic(err);
       if (!errors) throw err;
       for (const { topic, type } of errors) {
-        if (type === 'TOPIC_ALREADY_EXISTS') continue;
-        this.#refused.set(topic, Date.now() + REFUSED_MS);
-        this.#log.warn({ topic, reason: type, errorCode: 'topic_refused' }, 'the brokers do not create a topic; its events wait');
+        if (type !== 'TOPIC_ALREADY_EXISTS') this.refuse(topic, type);
       }
     }
   }

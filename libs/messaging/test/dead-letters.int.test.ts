@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { AppError } from '@nightshift/contracts';
 import type { DeadLetterStore } from '@nightshift/messaging';
 import { type Database, statement } from '@nightshift/postgres';
@@ -134,6 +134,30 @@ describe('a dead letter', () => {
     expect(await shared.controller.redrive({ filter: {}, dryRun: false })).toEqual({ count: 1, failed: 0, elsewhere: { acme: 1, globex: 1 } });
     expect(await acme.controller.redrive({ filter: {}, dryRun: false })).toEqual({ count: 1, failed: 0, elsewhere: { globex: 1 } });
     expect([taken, (await letters()).map(({ topic }) => topic)]).toEqual([['shared c', 'acme a'], ['run.commanded.globex']]);
+  });
+
+  test('is redriven with as many as one request may take, and the next one goes on with the others', async () => {
+    const { controller } = await service(() => undefined);
+    await db.query(statement('many', `insert into app.dead_letters (id, event_id, topic, key, payload, headers, error, attempts)
+      select 'dlq_' || lpad(n::text, 4, '0'), 'evt_' || n, 'run.commanded' || case when n % 2 = 0 then '.acme' else '' end, 'k', $1, '{}', 'a bug', 1 from generate_series(1, 502) n`), [JSON.stringify(stop('a'))]);
+    const first = await controller.redrive({ filter: {}, dryRun: false });
+    expect(first).toEqual({ count: 250, failed: 0, elsewhere: { acme: 250 }, next: 'dlq_0500' });
+    expect(await controller.redrive({ filter: {}, dryRun: false, after: first.next })).toEqual({ count: 1, failed: 0, elsewhere: { acme: 1 } });
+  });
+
+  test('whose handling takes long is the last one of its request', async () => {
+    let passedMs = 0;
+    const now = Date.now.bind(Date);
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + passedMs);
+    try {
+      const { controller } = await service(() => void (passedMs += 10_000));
+      for (const id of ['a', 'b']) await store.add(letter(`evt_${id}`, { value: stop(id) }));
+      const [last, first] = await letters();
+      expect(await controller.redrive({ filter: {}, dryRun: false })).toMatchObject({ count: 1, failed: 0, next: first!.id });
+      expect((await letters()).map(({ id }) => id)).toEqual([last!.id]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   test('is redriven and dropped by topic and by id', async () => {

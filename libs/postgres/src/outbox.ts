@@ -51,6 +51,8 @@ export class Relay {
   readonly #onTrouble: (err: unknown) => void;
   readonly #giveUp: (event: Omit<OutgoingEvent, 'ref'>, err: unknown) => Promise<boolean>;
   readonly #inFlight = new Map<string, Promise<boolean>>();
+  /** The last row that sweeps have come to; each row of a topic that the bus refuses holds up none behind it. */
+  #sweptTo = '';
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
 
@@ -70,7 +72,7 @@ export class Relay {
       `${schema}.outbox_sweep`,
       `update ${schema}.outbox o set claimed_until = now() + $2 * interval '1 ms'
        from (select id from ${schema}.outbox
-             where created_at < now() - $1 * interval '1 ms' and (claimed_until is null or claimed_until < now()) and id <> all($3::text[])
+             where created_at < now() - $1 * interval '1 ms' and (claimed_until is null or claimed_until < now()) and id <> all($3::text[]) and id > $4
              order by id limit ${SWEEP_ROWS} for update skip locked) due
        where o.id = due.id
        returning o.id, o.topic, o.pool, o.key, o.payload, o.traceparent`,
@@ -115,15 +117,20 @@ export class Relay {
     this.#timer = setTimeout(tick, 0);
   }
 
-  /** Publishes what has waited for two seconds or more, until nothing is left or the bus refuses: then the next sweep tries again. */
+  /**
+   * Publishes what has waited for two seconds or more, batch by batch to the end of the outbox. Where the bus takes nothing of a
+   * batch it may be away: the next sweep goes on behind that batch, and the one after the end begins with the oldest again.
+   */
   async sweep(): Promise<void> {
     for (;;) {
       // What is on its way already may yet be refused.
-      const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS, [...this.#inFlight.keys()]]);
+      const rows = await this.#db.query<Omit<OutgoingEvent, 'ref'>>(this.#sweepStatement, [SWEEP_AGE_MS, SWEEP_CLAIM_MS, [...this.#inFlight.keys()], this.#sweptTo]);
       const sent = await Promise.all(rows.map((row) => !this.#inFlight.has(row.id) && this.#send(row)));
       const open = rows.filter((_, index) => !sent[index]).map((row) => row.id);
       if (open.length > 0) await this.#db.query(this.#releaseStatement, [open.sort()]);
-      if (open.length > 0 || rows.length < SWEEP_ROWS) return;
+      const isAtEnd = rows.length < SWEEP_ROWS;
+      this.#sweptTo = isAtEnd ? '' : rows.reduce((last, { id }) => (id > last ? id : last), '');
+      if (isAtEnd || open.length === rows.length) return;
     }
   }
 

@@ -205,6 +205,43 @@ describe('a sweep', () => {
     expect(published).toHaveLength(1);
   });
 
+  test('comes to an event behind any number that the bus refuses, and to those again', async () => {
+    const refused = Array.from({ length: 501 }, (_, index) => event(`refused${index}`));
+    await write(refused);
+    const good = event('good');
+    await write([good]);
+    await age();
+    let isRefusing = true;
+    const relay = relayOf(async (one) => {
+      if (isRefusing && one.key !== 'good') throw new Error('no such topic');
+      published.push(one.id);
+    });
+    await relay.sweep();
+    await relay.sweep();
+    expect(published).toEqual([good.id]);
+    isRefusing = false;
+    await relay.sweep();
+    expect(await waiting()).toEqual([]);
+  });
+
+  test('goes on behind a batch of which the bus refuses a part', async () => {
+    const events = Array.from({ length: 1200 }, (_, index) => event(index % 2 === 0 ? `refused${index}` : `good${index}`));
+    await write(events);
+    await age();
+    await relayOf(async (one) => {
+      if (one.key.startsWith('refused')) throw new Error('no such topic');
+      published.push(one.id);
+    }).sweep();
+    expect(published).toHaveLength(600);
+  });
+
+  test('does not offer the whole outbox to a bus that takes nothing', async () => {
+    await write(Array.from({ length: 1200 }, (_, index) => event(`k${index}`)));
+    await age();
+    await relayOf(() => Promise.reject(new Error('no broker'))).sweep();
+    expect(trouble).toHaveLength(500);
+  });
+
   test('leaves an event that is on its way, and takes it soon when it did not arrive', async () => {
     const one = event('a');
     await write([one]);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateSealKeyPair } from '@nightshift/std';
 
@@ -18,7 +18,7 @@ export interface LocalSecrets {
   readonly created: { readonly apiKey: boolean };
 }
 
-/** Reads the secrets below `dataDir`, making what is missing; each file has mode 0600. */
+/** Reads the secrets below `dataDir`, making what is missing; each file has mode 0600. Throws where one of them is empty. */
 export function localSecrets(dataDir: string): LocalSecrets {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const apiKey = keep(dataDir, 'api-key', () => `sk-ns-${randomBytes(24).toString('base64url')}`);
@@ -38,13 +38,31 @@ export function localSecrets(dataDir: string): LocalSecrets {
 
 function keep(dataDir: string, name: string, make: () => string): { text: string; created: boolean } {
   const path = join(dataDir, name);
-  try {
-    return { text: readFileSync(path, 'utf8').trim(), created: false };
-  } catch (err) {
-    if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err;
-  }
+  const known = read(path);
+  if (known === '') throw new Error(`${path} is empty; put it back from a backup, or remove it to have a new one made, with which nothing can be opened that the lost one has closed`);
+  if (known !== undefined) return { text: known, created: false };
   const text = make();
-  writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
+  writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
+  flushFolder(dataDir);
   return { text, created: true };
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw err;
+  }
+}
+
+/** What was renamed in a folder is there after a power cut only once the folder itself is stored. */
+function flushFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }

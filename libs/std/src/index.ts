@@ -1,11 +1,12 @@
 export { assertNever } from './assert-never.ts';
 export { type Backoff, backoffMs, jitterMs } from './backoff.ts';
-export { cleanJson, cleanText } from './clean-text.ts';
+export { cleanJson, cleanText, JSON_LEVELS_MAX } from './clean-text.ts';
 export { decrypt, DecryptError, encrypt, type EncryptionKeys, encryptionPrefix } from './encryption.ts';
 export { FairGate } from './fair-gate.ts';
 export { FairQueue } from './fair-queue.ts';
 export { Handover } from './handover.ts';
 export { type IdPrefix, madeAtMs, newId, randomHex, timeOrderedHex } from './id.ts';
+export { isNestedDeeper } from './json-depth.ts';
 export { mapLimited } from './map-limited.ts';
 export { must } from './must.ts';
 export { retryAfterMs } from './retry-after.ts';

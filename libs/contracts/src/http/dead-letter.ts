@@ -36,6 +36,13 @@ export type DeadLetterCommand = z.infer<typeof DeadLetterCommand>;
 export const DeadLetterCount = z.object({ count: z.number().int(), failed: z.number().int() }).meta({ id: 'DeadLetterCount' });
 export type DeadLetterCount = z.infer<typeof DeadLetterCount>;
 
-/** What a process has redriven, and how many matching dead letters are for processes of other pools to redrive, by pool. */
-export const InternalRedriven = DeadLetterCount.extend({ elsewhere: z.record(z.string(), z.number().int()).optional() });
+/** Body of POST /internal/dead-letters/redrive: with `after` it goes on behind that dead letter. */
+export const InternalRedrive = DeadLetterCommand.extend({ after: z.string().optional() });
+export type InternalRedrive = z.infer<typeof InternalRedrive>;
+
+/**
+ * What a process has redriven, and how many matching dead letters are for processes of other pools to redrive, by pool. With
+ * `next` there may be more: it is the `after` of the request that goes on.
+ */
+export const InternalRedriven = DeadLetterCount.extend({ elsewhere: z.record(z.string(), z.number().int()).optional(), next: z.string().optional() });
 export type InternalRedriven = z.infer<typeof InternalRedriven>;

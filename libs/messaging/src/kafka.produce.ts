@@ -1,0 +1,41 @@
+import type { Message, Producer } from 'kafkajs';
+
+/** The messages of one topic. */
+export interface TopicMessages {
+  readonly topic: string;
+  readonly messages: Message[];
+}
+
+const ALL_REPLICAS = -1;
+
+/**
+ * Sends messages of many topics in one request. Where the brokers refuse one of the topics for good, as one that we may read but
+ * not write, each topic is sent alone: what was stored by the first request is then stored twice. Returns the topics that were
+ * refused, with the brokers' reason; rejects with any other trouble.
+ */
+export async function produce(producer: Pick<Producer, 'sendBatch'>, topicMessages: readonly TopicMessages[]): Promise<ReadonlyMap<string, string>> {
+  if (topicMessages.length === 0) return new Map();
+  try {
+    await producer.sendBatch({ acks: ALL_REPLICAS, topicMessages: [...topicMessages] });
+    return new Map();
+  } catch (err) {
+    const reason = refusalOf(err);
+    if (reason === undefined) throw err;
+    const [first] = topicMessages;
+    if (topicMessages.length === 1 && first) return new Map([[first.topic, reason]]);
+    const refused = await Promise.all(topicMessages.map((one) => produce(producer, [one])));
+    return new Map(refused.flatMap((topics) => [...topics]));
+  }
+}
+
+/** The brokers' limit is for all that goes to a partition at once: sent one by one, only an event that is too large alone is refused. */
+export function isTooLarge(err: unknown): boolean {
+  const { type } = err as { type?: unknown };
+  return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE';
+}
+
+/** Why the brokers will not take what was sent however often they are asked; undefined when they may, or when it is its size. */
+function refusalOf(err: unknown): string | undefined {
+  const { name, type, retriable } = err as { name?: unknown; type?: unknown; retriable?: unknown };
+  return name === 'KafkaJSProtocolError' && retriable === false && typeof type === 'string' && !isTooLarge(err) ? type : undefined;
+}
