@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { AppError, type Frame, type RunStatus } from '@nightshift/contracts';
+import { AppError, CreateKey, type Frame, type RunStatus } from '@nightshift/contracts';
 import { InternalClient, portOf } from '@nightshift/http';
 import { LocalBus } from '@nightshift/messaging';
 import { InProcessHints } from '@nightshift/run-stream';
@@ -10,6 +10,7 @@ import type { Surroundings } from '@nightshift/service';
 import { generateSealKeyPair, newId } from '@nightshift/std';
 import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
 import { buildGateway, GatewayEnvironment } from '../src/index.ts';
+import { KeyStore } from '../src/key.store.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
 const KEY = 'sk-ns-bootstrap-key';
@@ -66,6 +67,7 @@ let database: TestDatabase;
 let shutdown: Shutdown;
 let behind: Neighbours;
 let port: number;
+let keys: KeyStore;
 let connections: () => Promise<number>;
 let sockets: Socket[];
 
@@ -82,6 +84,7 @@ beforeEach(async () => {
   const service = await buildGateway(GatewayEnvironment.parse({ ADMIN_TOKEN: 'operators-own-token', BOOTSTRAP_API_KEY: KEY, SEAL_PUBLIC_KEY: generateSealKeyPair().publicKey, RATE_LIMIT_TPM: '1000000', UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', UPSTREAM_MODEL: 'acme/chat', BROWSER_ORIGINS: ORIGIN }), around);
   await service.app.listen(0, '127.0.0.1');
   port = portOf(service.app);
+  keys = service.app.get(KeyStore);
   const server = service.app.getHttpServer();
   connections = promisify(server.getConnections.bind(server));
 });
@@ -163,6 +166,16 @@ describe('a client that leaves', () => {
     await leaving(`${path}?on_disconnect=cancel`, body);
     await waitFor(() => behind.canceled.length > 0);
     expect(behind.canceled).toEqual([expect.stringMatching(/^run_/)]);
+  });
+
+  test('cancels no run that its key may only read, however it shows that key', async () => {
+    const { key } = await keys.create('org_default', CreateKey.parse({ name: 'reader', scopes: ['runs:read'] }));
+    const path = `/runs/${newId('run')}/stream?on_disconnect=`;
+    const ask = (how: string) => Promise.all([request('GET', path + how, { headers: { authorization: `Bearer ${key}` } }), request('GET', `${path + how}&api_key=${key}`, { headers: { authorization: '', origin: ORIGIN } })]);
+    behind.frames = ended;
+    for (const reply of await ask('cancel')) expect([reply.status, await reply.json()]).toMatchObject([403, { error: { code: 'permission_denied' } }]);
+    expect(behind.asked).toEqual([]);
+    expect((await ask('continue')).map(({ status }) => status)).toEqual([200, 200]);
   });
 
   test('before anything was answered leaves nothing behind', async () => {
