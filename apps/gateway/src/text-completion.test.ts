@@ -8,9 +8,9 @@ const completion = (text: string) => ({ id: 'chatcmpl-1', created: 3, model: 'ac
 
 test('each prompt is a message, and the parameters go on as they are', () => {
   expect(promptsOf(request({ prompt: 'one' }))).toEqual(['one']);
-  expect(chatRequestOf(request({ n: 2, logprobs: 3, echo: true, best_of: 4 }), 'once')).toEqual({ model: 'acme/chat', n: 2, logprobs: true, top_logprobs: 3, best_of: 4, messages: [{ role: 'user', content: 'once' }] });
-  expect(chatRequestOf(request({ logprobs: 0 }), 'once')).toMatchObject({ logprobs: true });
-  expect(chatRequestOf(request({ logprobs: null }), 'once')).not.toHaveProperty('logprobs');
+  expect(chatRequestOf(request({ n: 2, logprobs: 3, echo: true, best_of: 4 }), 'once')).toEqual({ success: true, data: { model: 'acme/chat', n: 2, logprobs: true, top_logprobs: 3, best_of: 4, messages: [{ role: 'user', content: 'once' }] } });
+  expect(chatRequestOf(request({ logprobs: 0 }), 'once').data).toMatchObject({ logprobs: true });
+  expect(chatRequestOf(request({ logprobs: null }), 'once').data).not.toHaveProperty('logprobs');
 });
 
 test('the completions of all prompts are one, their choices numbered on', () => {

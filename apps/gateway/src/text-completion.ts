@@ -2,11 +2,11 @@ import { ChatRequest, type CompletionRequest } from '@nightshift/contracts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** One prompt of a legacy completion as the plain call that answers it. */
-export function chatRequestOf(completion: CompletionRequest, prompt: string): ChatRequest {
+/** One prompt of a legacy completion as the plain call that answers it; what such a call cannot take is an issue. */
+export function chatRequestOf(completion: CompletionRequest, prompt: string): ReturnType<typeof ChatRequest.safeParse> {
   const { prompt: _, echo: _echo, logprobs, ...request } = completion;
   const asked = typeof logprobs === 'number' ? { logprobs: true, ...(logprobs > 0 && { top_logprobs: logprobs }) } : {};
-  return ChatRequest.parse({ ...request, ...asked, messages: [{ role: 'user', content: prompt }] });
+  return ChatRequest.safeParse({ ...request, ...asked, messages: [{ role: 'user', content: prompt }] });
 }
 
 /** The prompts of a legacy completion, in order. */
