@@ -28,8 +28,21 @@ test('what is known of the tokens has the old form', () => {
 
 test('a chunk is one of a text, with the prompt where it begins; one with nothing but usage is none', () => {
   const chunk = { id: 'chatcmpl-1', model: 'acme/chat', choices: [{ index: 0, delta: { role: 'assistant', content: 'a' }, finish_reason: null }], usage: null };
-  expect(textChunkOf(chunk, 1, request({ echo: true }))).toMatchObject({ id: 'cmpl-1', object: 'text_completion', choices: [{ index: 1, text: 'twicea', finish_reason: null }] });
-  expect(textChunkOf({ ...chunk, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, 0, request({ echo: true }))).toMatchObject({ choices: [{ text: '', finish_reason: 'stop' }] });
-  expect(textChunkOf({ ...chunk, choices: [] }, 0, request())).toBeUndefined();
+  expect(textChunkOf(chunk, 1, request({ echo: true }), new Set())).toMatchObject({ id: 'cmpl-1', object: 'text_completion', choices: [{ index: 1, text: 'twicea', finish_reason: null }] });
+  expect(textChunkOf({ ...chunk, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, 0, request({ echo: true }), new Set([0]))).toMatchObject({ choices: [{ text: '', finish_reason: 'stop' }] });
+  expect(textChunkOf({ ...chunk, choices: [] }, 0, request(), new Set())).toBeUndefined();
   expect(usageChunkOf({ id: 'chatcmpl-1', created: 2, model: 'm' }, [{ prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }])).toEqual({ id: 'cmpl-1', object: 'text_completion', created: 2, model: 'm', choices: [], usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 } });
+});
+
+test.each([['in each chunk', 2], ['in the first', 1], ['in none', 0]])('the prompt comes once in each choice of a stream that names who speaks %s', (_where, roles) => {
+  const begun = new Set<number>();
+  const texts = ['', '', '', ''];
+  for (const at of [0, 1]) {
+    for (const [said, content] of ['a', 'b'].entries()) {
+      const choices = [0, 1].map((index) => ({ index, delta: { ...(said < roles && { role: 'assistant' }), content }, finish_reason: null }));
+      const told = textChunkOf({ id: 'chatcmpl-1', choices }, at, request({ n: 2, echo: true }), begun);
+      for (const { index, text } of told!['choices'] as { index: number; text: string }[]) texts[index] += text;
+    }
+  }
+  expect(texts).toEqual(['onceab', 'onceab', 'twiceab', 'twiceab']);
 });

@@ -60,6 +60,7 @@ function refuse(answer: StreamedAnswer): StreamedAnswer {
 /** The streams of all prompts as one, one after the other: what those behind say meanwhile waits. */
 async function* textEvents(bodies: readonly (AsyncIterable<string> | readonly string[])[], request: CompletionRequest): AsyncGenerator<string> {
   const usages: unknown[] = [];
+  const begun = new Set<number>();
   let last: Json = {};
   for (const [at, body] of bodies.entries()) {
     let events = '';
@@ -68,7 +69,7 @@ async function* textEvents(bodies: readonly (AsyncIterable<string> | readonly st
         if (data.startsWith('[DONE]')) return;
         const chunk = JSON.parse(data) as Json;
         if (chunk['usage']) usages.push(chunk['usage']);
-        const told = chunk['error'] === undefined ? textChunkOf((last = chunk), at, request) : chunk;
+        const told = chunk['error'] === undefined ? textChunkOf((last = chunk), at, request, begun) : chunk;
         if (told) events += eventOf(told);
       },
       onComment: (comment) => {
