@@ -48,11 +48,15 @@ export class AgentChats {
     const { chat } = this.#read(call);
     const runId = await this.#take(chat, call, ROUTE);
     return onlyOnce(call.reply, async () => {
-      const run = await this.#waits.wait({ runId, orgId, encoding: 'object', gone });
-      if (run.status === 'succeeded') return completionOf(run);
-      if (!gone.aborted) throw failureOf(run);
-      if (cancels) await this.#runs.cancel(runId, orgId, undefined);
-      return undefined;
+      try {
+        const run = await this.#waits.wait({ runId, orgId, encoding: 'object', gone });
+        if (run.status === 'succeeded') return completionOf(run);
+        if (!gone.aborted) throw failureOf(run);
+        return undefined;
+      } finally {
+        // Also where nobody could say how the run stood.
+        if (gone.aborted && cancels) await this.#runs.cancel(runId, orgId, undefined);
+      }
     });
   }
 

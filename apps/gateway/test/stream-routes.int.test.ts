@@ -21,6 +21,8 @@ const at = new Date(0).toISOString();
 class Neighbours {
   frames: Frame[] = [];
   status: RunStatus = 'running';
+  /** Nobody can say how runs stand. */
+  isAway = false;
   readonly canceled: string[] = [];
   /** Requests wait for it, when it is there. */
   gate: Promise<void> = Promise.resolve();
@@ -50,6 +52,7 @@ class Neighbours {
     if (pathname === '/internal/ended-runs') return { runIds: [] };
     if (pathname === '/internal/usage/wait') return { orgMs: 0, keyMs: 0 };
     if (pathname.endsWith('/frames')) return this.#page(Number(searchParams.get('after')));
+    if (this.isAway && pathname === `/internal/runs/${runId}`) throw new AppError('service_unavailable');
     if (pathname.endsWith('/cancel')) this.canceled.push(runId as string);
     if (method === 'POST' && pathname === '/internal/runs') return { runId: (body as { runId: string }).runId, replayed: false };
     return { runId, status: this.status, engine: 'tim', createdAt: at, updatedAt: at };
@@ -166,6 +169,12 @@ describe('a client that leaves', () => {
     await leaving(`${path}?on_disconnect=cancel`, body);
     await waitFor(() => behind.canceled.length > 0);
     expect(behind.canceled).toEqual([expect.stringMatching(/^run_/)]);
+  });
+
+  test('cancels the run of a chat also where nobody can say meanwhile how it stands', async () => {
+    behind.isAway = true;
+    await leaving('/chat/completions?on_disconnect=cancel', chatBody());
+    expect(await waitFor(() => behind.canceled[0])).toMatch(/^run_/);
   });
 
   test('cancels no run that its key may only read, however it shows that key', async () => {
