@@ -96,9 +96,8 @@ export class AgentChats {
     try {
       const run = CreateRun.safeParse(runOf(chat));
       if (!run.success) throw invalidRequest(run.error.issues);
-      const { runId, replayed } = await this.#intake.take(run.data, caller, request, route);
-      reply.header('x-run-id', runId);
-      if (replayed) reply.header('idempotency-replayed', 'true');
+      const { runId, headers } = await this.#intake.take(run.data, caller, request, route);
+      reply.headers({ 'x-run-id': runId, ...headers });
       return runId;
     } catch (err) {
       throw inChatTerms(err);

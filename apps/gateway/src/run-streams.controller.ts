@@ -34,8 +34,8 @@ export class RunStreamsController {
   @ApiHeader(LAST_EVENT_ID)
   async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const after = afterOf(query, lastEventId);
-    const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
-    if (replayed) reply.header('idempotency-replayed', 'true');
+    const { runId, headers } = await this.intake.take(body, caller, request, '/v1/runs/stream');
+    reply.headers(headers);
     this.#send({ runId, engine: body.engine }, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
   }
 

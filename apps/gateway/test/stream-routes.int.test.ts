@@ -142,6 +142,12 @@ test('a browser of the operator’s origins may do all that a key may, and read 
   expect(refused.headers.get('access-control-expose-headers')).toMatch(/x-request-id.*x-run-id.*retry-after.*x-should-retry/);
 });
 
+test.each(['/runs', '/runs/stream'])('who sends a format of the reasoning to %s is warned that it is ignored, and nobody else is', async (path) => {
+  behind.frames = ended;
+  const warnings = await Promise.all([{}, { reasoningFormat: { type: 'object' } }].map(async (more) => (await request('POST', path, { body: JSON.stringify({ engine: 'tim', input: { instructions: 'x', ...more } }) })).headers.get('warning')));
+  expect(warnings).toEqual([null, '299 - "input.reasoningFormat is ignored"']);
+});
+
 test('who asks for the head of a stream alone watches nothing', async () => {
   const reply = await request('HEAD', `/runs/${newId('run')}/stream?on_disconnect=cancel`);
   expect([reply.status, reply.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
