@@ -54,7 +54,9 @@ def helper_of(client, model, text):
     with client.chat.completions.stream(model=model, messages=say(text)) as stream:
         for _ in stream:
             pass
-        return stream.get_final_completion().choices[0].message.content
+        message = stream.get_final_completion().choices[0].message
+        assert message.role == 'assistant', message.role
+        return message.content
 
 
 async def side_by_side(base_url, api_key, model, texts):

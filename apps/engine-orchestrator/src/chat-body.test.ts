@@ -25,6 +25,9 @@ test('the body is the client’s own but for the model, the usage of a stream, a
   expect(chatBody(request({ stream: true, stream_options: { odd: 1, include_usage: false } }), target('a', 'x'), undefined)).toMatchObject({ stream_options: { odd: 1, include_usage: true } });
   expect(chatBody(request(), target('a', 'x', { reasoningEffort: 'low' }), given)).toMatchObject({ max_tokens: 7, reasoning_effort: 'low' });
   expect(chatBody(request({ max_completion_tokens: 9, reasoning_effort: 'high' }), target('a', 'x', { reasoningEffort: 'low' }), { ...given, isGiven: false })).toMatchObject({ max_completion_tokens: 7, reasoning_effort: 'high' });
+  expect(chatBody(request({ max_tokens: 9, max_completion_tokens: 8 }), target('a', 'x'), given)).toMatchObject({ max_tokens: 7, max_completion_tokens: 7 });
+  expect(chatBody(request({ max_tokens: 9, max_completion_tokens: 3 }), target('a', 'x'), given)).toMatchObject({ max_tokens: 7, max_completion_tokens: 3 });
+  expect(chatBody(request({ max_completion_tokens: 9 }), target('a', 'x'), given)).not.toHaveProperty('max_tokens');
   expect(chatBody(request({ max_tokens: null }), target('a', 'x'), given)).toMatchObject({ max_tokens: 7 });
   expect(chatBody(request(), target('a', 'x'), { ...given, isGiven: false })).not.toHaveProperty('max_tokens');
 });

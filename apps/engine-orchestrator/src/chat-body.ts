@@ -35,9 +35,9 @@ export function chatBody(request: ChatRequest, { model, reasoningEffort }: Targe
 }
 
 function bounded({ max_tokens: old, max_completion_tokens: current }: ChatRequest, { tokens, isGiven }: OutputBound): Json {
-  if (typeof current === 'number') return { max_completion_tokens: Math.min(current, tokens) };
-  if (typeof old === 'number') return { max_tokens: Math.min(old, tokens) };
-  return isGiven ? { max_tokens: tokens } : {};
+  // Upstreams differ in which of the two they heed.
+  const asked = { ...(typeof old === 'number' && { max_tokens: Math.min(old, tokens) }), ...(typeof current === 'number' && { max_completion_tokens: Math.min(current, tokens) }) };
+  return Object.keys(asked).length === 0 && isGiven ? { max_tokens: tokens } : asked;
 }
 
 /** All texts of a request that a model reads. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { completionOf, deltaChunk, lastChunks, modelRequestOf } from './chat-translation.ts';
+import { completionOf, deltaChunk, firstChunk, lastChunks, modelRequestOf } from './chat-translation.ts';
 import type { ModelReply } from './model.ts';
 
 const messages = [{ role: 'user', content: 'hi' }];
@@ -44,11 +44,12 @@ test('a reply is a whole completion', () => {
   expect(completionOf({ ...reply, usage: { ...reply.usage, estimated: ['output'] } }, 7)).not.toHaveProperty('usage');
 });
 
-test('a reply in pieces ends with its calls, why it ended, and the usage', () => {
-  expect(deltaChunk({ kind: 'reasoning', text: 'h' }, 7)).toMatchObject({ choices: [{ index: 0, delta: { role: 'assistant', reasoning_content: 'h' }, finish_reason: null }] });
+test('a reply in pieces says who speaks at its begin alone, and ends with its calls, why it ended, and the usage', () => {
+  expect(firstChunk(7)).toEqual({ object: 'chat.completion.chunk', created: 7, choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null, logprobs: null }] });
+  expect(deltaChunk({ kind: 'reasoning', text: 'h' }, 7)).toEqual({ object: 'chat.completion.chunk', created: 7, choices: [{ index: 0, delta: { reasoning_content: 'h' }, finish_reason: null, logprobs: null }] });
   expect(lastChunks({ ...reply, toolCalls: [{ id: 'c', name: 'f', arguments: '{}' }], finishReason: 'tool_calls' }, 7)).toMatchObject([
     { choices: [{ delta: { tool_calls: [{ index: 0, id: 'c', type: 'function' }] }, finish_reason: null }] },
-    { choices: [{ finish_reason: 'tool_calls' }] },
+    { choices: [{ delta: {}, finish_reason: 'tool_calls' }] },
     { choices: [], usage: { total_tokens: 6 } },
   ]);
 });

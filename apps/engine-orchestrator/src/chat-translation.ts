@@ -93,6 +93,11 @@ export function completionOf(reply: ModelReply, created: number): Json {
   return { object: 'chat.completion', created, choices: [{ index: 0, message, finish_reason: finishReason, logprobs: null }], ...usageOf(reply) };
 }
 
+/** The first chunk of a stream: it alone says who speaks, since clients put together what chunks say. */
+export function firstChunk(created: number): Json {
+  return chunk(created, { role: 'assistant', content: '' }, null);
+}
+
 /** A piece of a reply's text as a chunk. */
 export function deltaChunk({ kind, text }: ModelDelta, created: number): Json {
   return chunk(created, kind === 'content' ? { content: text } : { reasoning_content: text }, null);
@@ -106,7 +111,7 @@ export function lastChunks(reply: ModelReply, created: number): Json[] {
 }
 
 function chunk(created: number, delta: Json, finishReason: string | null): Json {
-  return { object: 'chat.completion.chunk', created, choices: [{ index: 0, delta: { role: 'assistant', ...delta }, finish_reason: finishReason, logprobs: null }] };
+  return { object: 'chat.completion.chunk', created, choices: [{ index: 0, delta, finish_reason: finishReason, logprobs: null }] };
 }
 
 function wireCall({ id, name, arguments: args }: ModelToolCall): Json {

@@ -1,5 +1,5 @@
 import { AppError, type Engine, type InternalChat } from '@nightshift/contracts';
-import { type StreamedAnswer, withHeartbeats } from '@nightshift/http';
+import { DRAINING, type StreamedAnswer, withHeartbeats } from '@nightshift/http';
 import type { Target } from './catalogue.ts';
 import { type Begun, ChatAttempts } from './chat-attempts.client.ts';
 import { chatBody, outputBound, plainTargets, requestTexts, requestTokens } from './chat-body.ts';
@@ -60,7 +60,7 @@ export class Chats {
     const { model } = call.request;
     const plain = this.#upstreams.plain(model);
     if (!plain) throw new AppError('model_not_found');
-    if (this.#isRefusing) throw new AppError('service_unavailable', { headers: { 'retry-after': '1' } });
+    if (this.#isRefusing) throw new AppError('service_unavailable', { headers: { 'retry-after': '1', [DRAINING]: 'true' } });
     const stop = new AbortController();
     const open: Open = { call, facts: { id: call.callId, model }, engine: plain.engine, targets: plainTargets(this.#upstreams.targets(plain.engine), plain.model), traceparent, stop, meter: new ChatMeter() };
     this.#open.add(open);

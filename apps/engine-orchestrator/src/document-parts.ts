@@ -114,5 +114,13 @@ function parametersOf(args: string): string {
 
 /** A value as JSON text: as it was spelled, where that means the same. */
 export function spelledAs(spelling: string, value: unknown): string {
-  return spelling.trim() !== '' && !/\\u(?:0000|d[89a-f])/i.test(spelling) ? spelling.trim() : JSON.stringify(value);
+  return spelling.trim() !== '' && isClean(spelling) ? spelling.trim() : JSON.stringify(value);
+}
+
+/** Whether the escapes of a JSON text leave its texts as they are stored: they spell no NUL and no half of a surrogate pair alone. */
+function isClean(spelling: string): boolean {
+  if (!/\\u(?:0000|d[89a-f])/i.test(spelling)) return true;
+  // An escaped backslash is an escape of its own: what follows it is plain text.
+  const decoded = spelling.replaceAll(/\\(?:u([\da-f]{4})|.)/gi, (_escape, code?: string) => (code === undefined ? ' ' : String.fromCharCode(Number.parseInt(code, 16))));
+  return decoded.isWellFormed() && !decoded.includes('\0');
 }

@@ -1,6 +1,6 @@
 import { Handover } from '@nightshift/std';
 import type { ChatUpstream } from './chat.client.ts';
-import { completionOf, deltaChunk, lastChunks, modelRequestOf } from './chat-translation.ts';
+import { completionOf, deltaChunk, firstChunk, lastChunks, modelRequestOf } from './chat-translation.ts';
 import type { Json } from './chat-wire.ts';
 import type { ModelClient } from './model.client.ts';
 
@@ -14,9 +14,15 @@ export function createTranslatedChat(client: ModelClient): ChatUpstream {
       const created = nowSeconds();
       const left = new AbortController();
       const signal = AbortSignal.any([options.signal, left.signal]);
-      client.complete(request, { ...options, signal, onDelta: (delta) => chunks.push([deltaChunk(delta, created)]) }).then(
+      let hasBegun = false;
+      const push = (said: readonly Json[]): void => {
+        // Not before the model has said something: until then another upstream may be asked.
+        chunks.push(hasBegun ? said : [firstChunk(created), ...said]);
+        hasBegun = true;
+      };
+      client.complete(request, { ...options, signal, onDelta: (delta) => push([deltaChunk(delta, created)]) }).then(
         (reply) => {
-          chunks.push(lastChunks(reply, created));
+          push(lastChunks(reply, created));
           chunks.end();
         },
         (err: unknown) => chunks.end(err),

@@ -148,7 +148,7 @@ describe('a process that ends', () => {
     const answer = await ask(chats, chatCall({ stream: true }));
     const text = textOf(answer);
     const drained = chats.drain(new AbortController().signal);
-    await expect(ask(chats, chatCall())).rejects.toMatchObject({ code: 'service_unavailable' });
+    await expect(ask(chats, chatCall())).rejects.toMatchObject({ code: 'service_unavailable', headers: { 'retry-after': '1', 'x-draining': 'true' } });
     finish();
     expect(await text).toMatch(/four[^]*\[DONE\]/);
     await drained;

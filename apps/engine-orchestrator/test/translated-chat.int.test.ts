@@ -31,10 +31,11 @@ test('a call of an upstream that speaks Anthropic messages is translated both wa
 
 test('streamed and with tools it is one too, and the loop goes on with their results', async () => {
   const text = await textOf(await ask(chats(), say('tools:1 answer:done', { stream: true, tools, stream_options: { include_usage: true } })));
-  const data = dataOf(text) as { choices: { delta: { tool_calls?: { id: string; function: { name: string; arguments: string } }[] }; finish_reason: string | null }[]; usage?: object }[];
+  const data = dataOf(text) as { choices: { delta: { role?: string; tool_calls?: { id: string; function: { name: string; arguments: string } }[] }; finish_reason: string | null }[]; usage?: object }[];
   const [called] = data.flatMap((chunk) => chunk.choices?.flatMap(({ delta }) => delta.tool_calls ?? []) ?? []);
   expect(called).toMatchObject({ index: 0, type: 'function', function: { name: 'lookup', arguments: '{"city":"text 0"}' } });
   expect(data.slice(-2)).toMatchObject([{ choices: [], usage: { completion_tokens: 20 } }, '[DONE]']);
+  expect(data.flatMap((chunk) => chunk.choices?.map(({ delta }) => delta.role) ?? []).filter((role) => role !== undefined)).toEqual(['assistant']);
   const { index: _, ...told } = called as typeof called & { index: number };
   const { messages } = say('tools:1 answer:done').request;
   const loop = await ask(chats(), say('', { tools, messages: [...messages, { role: 'assistant', content: null, tool_calls: [told] }, { role: 'tool', tool_call_id: told!.id, content: 'grey' }] }));

@@ -48,11 +48,15 @@ export class AgentChats {
     const { chat } = this.#read(call);
     const runId = await this.#take(chat, call, ROUTE);
     return onlyOnce(call.reply, async () => {
-      const run = await this.#waits.wait({ runId, orgId, encoding: 'object', gone });
-      if (run.status === 'succeeded') return completionOf(run);
-      if (!gone.aborted) throw failureOf(run);
-      if (cancels) await this.#runs.cancel(runId, orgId, undefined);
-      return undefined;
+      try {
+        const run = await this.#waits.wait({ runId, orgId, encoding: 'object', gone });
+        if (run.status === 'succeeded') return completionOf(run);
+        if (!gone.aborted) throw failureOf(run);
+        return undefined;
+      } finally {
+        // Also where nobody could say how the run stood.
+        if (gone.aborted && cancels) await this.#runs.cancel(runId, orgId, undefined);
+      }
     });
   }
 
@@ -92,9 +96,8 @@ export class AgentChats {
     try {
       const run = CreateRun.safeParse(runOf(chat));
       if (!run.success) throw invalidRequest(run.error.issues);
-      const { runId, replayed } = await this.#intake.take(run.data, caller, request, route);
-      reply.header('x-run-id', runId);
-      if (replayed) reply.header('idempotency-replayed', 'true');
+      const { runId, headers } = await this.#intake.take(run.data, caller, request, route);
+      reply.headers({ 'x-run-id': runId, ...headers });
       return runId;
     } catch (err) {
       throw inChatTerms(err);

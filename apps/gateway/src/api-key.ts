@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { AnswerEncoding, RateLimits, RunLimits, Scope } from '@nightshift/contracts';
+import { type AnswerEncoding, AppError, type RateLimits, type RunLimits, type Scope } from '@nightshift/contracts';
 
 /** Who is calling, as a key proves it. */
 export interface Caller {
@@ -11,6 +11,11 @@ export interface Caller {
   readonly answerEncoding: AnswerEncoding;
   readonly runLimits: RunLimits;
   readonly rateLimits: { readonly org: RateLimits; readonly key: RateLimits };
+}
+
+/** Refuses a caller whose key lacks a scope. */
+export function assertScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): void {
+  if (!scopes.includes(scope)) throw new AppError('permission_denied', { message: `The API key lacks the scope "${scope}".` });
 }
 
 const PREFIX_CHARS = 12;

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { AppError, type Scope } from '@nightshift/contracts';
 import type { AppRequest } from '@nightshift/http';
 import { must } from '@nightshift/std';
-import { type Caller, presentedKey } from './api-key.ts';
+import { assertScope, type Caller, presentedKey } from './api-key.ts';
 import { KeyStore } from './key.store.ts';
 import { RateLimiter } from './rate-limiter.client.ts';
 import { Settings } from './settings.ts';
@@ -44,7 +44,7 @@ export class AuthGuard implements CanActivate {
     if (!caller) throw new AppError('authentication_failed', { message: 'The API key is not valid.' });
     request.notes.orgId = caller.orgId;
     const scope = this.reflector.get<Scope | undefined>(SCOPE, context.getHandler());
-    if (scope !== undefined && !caller.scopes.includes(scope)) throw new AppError('permission_denied', { message: `The API key lacks the scope "${scope}".` });
+    if (scope !== undefined) assertScope(caller, scope);
     if (!READS.has(request.method) && !this.reflector.get<boolean | undefined>(UNLIMITED, context.getHandler())) await this.limiter.check(caller);
     callers.set(request, caller);
     return true;

@@ -4,6 +4,7 @@ import { timeOrderedHex } from '@nightshift/std';
 import type { Caller } from './api-key.ts';
 
 const GOING = new AppError('service_unavailable', { message: 'The server is about to restart; send the request again.', headers: { 'retry-after': '1' } });
+const EVENT_END = '\n\n';
 /** What a stream ends with when the server has to go before it. */
 const GOING_EVENTS = `data: ${JSON.stringify({ error: { code: GOING.code, message: GOING.message, type: GOING.code, param: null } })}\n\ndata: [DONE]\n\n`;
 
@@ -60,14 +61,21 @@ export class ChatsClient {
   }
 
   async *#pieces(body: AsyncIterable<string>, stop: AbortController): AsyncGenerator<string> {
+    let end = EVENT_END;
     try {
-      yield* body;
+      for await (const piece of body) {
+        yield piece;
+        end = (end + piece.slice(-EVENT_END.length)).slice(-EVENT_END.length);
+      }
     } catch (err) {
       if (!this.#isGoing) throw err;
     } finally {
       this.#close(stop);
     }
-    if (this.#isGoing) yield GOING_EVENTS;
+    if (!this.#isGoing) return;
+    // Behind half an event it would be read as part of that: a client has to see that its stream was cut.
+    if (end !== EVENT_END) throw GOING;
+    yield GOING_EVENTS;
   }
 
   #close(stop: AbortController): void {

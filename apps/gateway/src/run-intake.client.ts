@@ -9,8 +9,14 @@ import type { RunsClient } from './runs.client.ts';
 import type { Settings } from './settings.ts';
 import type { ToolsClient } from './tools.client.ts';
 
-/** The run that stands for a request; `replayed` when an earlier request with the same key made it. */
+/** The run that stands for a request, and what the reply's headers say of that. */
 export interface Taken {
+  readonly runId: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The same; `replayed` when an earlier request with the same key made it. */
+interface Created {
   readonly runId: string;
   readonly replayed: boolean;
 }
@@ -31,13 +37,13 @@ export class RunIntake {
   async take(body: CreateRun, caller: Caller, request: AppRequest, route: string): Promise<Taken> {
     const { traceparent, headers, rawBody } = request;
     const envelope = { runId: newId('run'), traceparent, answerEncoding: encodingOf(headers['x-answer-encoding']), idempotency: idempotencyOf(headers['idempotency-key'], route, rawBody) };
-    const taken = await this.#create(body, caller, envelope);
-    request.notes.runId = taken.runId;
-    return taken;
+    const { runId, replayed } = await this.#create(body, caller, envelope);
+    request.notes.runId = runId;
+    return { runId, headers: { ...(replayed && { 'idempotency-replayed': 'true' }), ...(hasReasoningFormat(request.body) && { warning: '299 - "input.reasoningFormat is ignored"' }) } };
   }
 
   /** What would not be accepted any more, because a saved tool is gone, still gets the reply that its idempotency key has. */
-  async #create(body: CreateRun, caller: Caller, envelope: Envelope): Promise<Taken> {
+  async #create(body: CreateRun, caller: Caller, envelope: Envelope): Promise<Created> {
     try {
       this.#check(body, caller);
       const saved = await this.#tools.resolve(body.input.tools, caller);
@@ -65,6 +71,11 @@ export class RunIntake {
     const callbackUrl = body.output?.callbackUrl;
     if (callbackUrl) assertCallbackUrl('output.callbackUrl', callbackUrl, [...this.#settings.egressAllow, ...caller.egressAllow]);
   }
+}
+
+function hasReasoningFormat(body: unknown): boolean {
+  const input = (body as { input?: { reasoningFormat?: unknown } } | undefined)?.input;
+  return input?.reasoningFormat !== undefined;
 }
 
 function invalid(field: string, problem: string): AppError {

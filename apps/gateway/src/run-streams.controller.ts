@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiHeader, ApiResponse, ApiTags } from '@nestjs/swagger'
 import { AppError, CreateRun, StreamQuery } from '@nightshift/contracts';
 import type { AppRequest } from '@nightshift/http';
 import type { FastifyReply } from 'fastify';
-import type { Caller } from './api-key.ts';
+import { assertScope, type Caller } from './api-key.ts';
 import { AuthGuard, BrowserMayUse, CallerOf, Needs } from './auth.guard.ts';
 import { renderNotice, type StreamedRun } from './run-wire.ts';
 import { RunIntake } from './run-intake.client.ts';
@@ -34,8 +34,8 @@ export class RunStreamsController {
   @ApiHeader(LAST_EVENT_ID)
   async create(@Body({ schema: CreateRun }) body: CreateRun, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const after = afterOf(query, lastEventId);
-    const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs/stream');
-    if (replayed) reply.header('idempotency-replayed', 'true');
+    const { runId, headers } = await this.intake.take(body, caller, request, '/v1/runs/stream');
+    reply.headers(headers);
     this.#send({ runId, engine: body.engine }, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: renderNotice('service_unavailable', 'The server is going away; the run goes on, and its stream can be resumed.') });
   }
 
@@ -46,9 +46,11 @@ export class RunStreamsController {
   @ApiHeader(LAST_EVENT_ID)
   async observe(@Param('runId') runId: string, @Query({ schema: StreamQuery }) query: StreamQuery, @Headers('last-event-id') lastEventId: string | undefined, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res() reply: FastifyReply): Promise<void> {
     const after = afterOf(query, lastEventId);
+    const cancels = query.on_disconnect === 'cancel';
+    if (cancels) assertScope(caller, 'runs:write');
     const engine = await this.runs.engineOf({ runId, orgId: caller.orgId });
     request.notes.runId = runId;
-    this.#send({ runId, engine }, after, { caller, reply, cancels: query.on_disconnect === 'cancel', atDrain: ': the server is going away\nretry: 1000\n\n' });
+    this.#send({ runId, engine }, after, { caller, reply, cancels, atDrain: ': the server is going away\nretry: 1000\n\n' });
   }
 
   #send({ runId, engine }: StreamedRun, after: number, { caller, reply, cancels, atDrain }: { caller: Caller; reply: FastifyReply; cancels: boolean; atDrain: string }): void {

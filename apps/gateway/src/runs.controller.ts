@@ -31,9 +31,8 @@ export class RunsController {
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'At most 255 characters. The same key and body within 24 hours give the first reply again.' })
   @ApiHeader({ name: 'X-Answer-Encoding', required: false, description: 'object or string: how result.answer is given with an answerFormat.' })
   async create(@Body({ schema: CreateRun }) body: CreateRun, @CallerOf() caller: Caller, @Req() request: AppRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RunAccepted> {
-    const { runId, replayed } = await this.intake.take(body, caller, request, '/v1/runs');
-    if (replayed) reply.header('idempotency-replayed', 'true');
-    if (hasReasoningFormat(request.body)) reply.header('warning', '299 - "input.reasoningFormat is ignored"');
+    const { runId, headers } = await this.intake.take(body, caller, request, '/v1/runs');
+    reply.headers(headers);
     return { runId, status: 'queued' };
   }
 
@@ -68,9 +67,4 @@ export class RunsController {
   cancel(@Param('runId') runId: string, @CallerOf() caller: Caller, @Headers('x-answer-encoding') encoding: string | undefined): Promise<RunView> {
     return this.runs.cancel(runId, caller.orgId, encodingOf(encoding));
   }
-}
-
-function hasReasoningFormat(body: unknown): boolean {
-  const input = (body as { input?: { reasoningFormat?: unknown } } | undefined)?.input;
-  return input?.reasoningFormat !== undefined;
 }

@@ -8,9 +8,9 @@ const completion = (text: string) => ({ id: 'chatcmpl-1', created: 3, model: 'ac
 
 test('each prompt is a message, and the parameters go on as they are', () => {
   expect(promptsOf(request({ prompt: 'one' }))).toEqual(['one']);
-  expect(chatRequestOf(request({ n: 2, logprobs: 3, echo: true, best_of: 4 }), 'once')).toEqual({ model: 'acme/chat', n: 2, logprobs: true, top_logprobs: 3, best_of: 4, messages: [{ role: 'user', content: 'once' }] });
-  expect(chatRequestOf(request({ logprobs: 0 }), 'once')).toMatchObject({ logprobs: true });
-  expect(chatRequestOf(request({ logprobs: null }), 'once')).not.toHaveProperty('logprobs');
+  expect(chatRequestOf(request({ n: 2, logprobs: 3, echo: true, best_of: 4 }), 'once')).toEqual({ success: true, data: { model: 'acme/chat', n: 2, logprobs: true, top_logprobs: 3, best_of: 4, messages: [{ role: 'user', content: 'once' }] } });
+  expect(chatRequestOf(request({ logprobs: 0 }), 'once').data).toMatchObject({ logprobs: true });
+  expect(chatRequestOf(request({ logprobs: null }), 'once').data).not.toHaveProperty('logprobs');
 });
 
 test('the completions of all prompts are one, their choices numbered on', () => {
@@ -28,8 +28,21 @@ test('what is known of the tokens has the old form', () => {
 
 test('a chunk is one of a text, with the prompt where it begins; one with nothing but usage is none', () => {
   const chunk = { id: 'chatcmpl-1', model: 'acme/chat', choices: [{ index: 0, delta: { role: 'assistant', content: 'a' }, finish_reason: null }], usage: null };
-  expect(textChunkOf(chunk, 1, request({ echo: true }))).toMatchObject({ id: 'cmpl-1', object: 'text_completion', choices: [{ index: 1, text: 'twicea', finish_reason: null }] });
-  expect(textChunkOf({ ...chunk, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, 0, request({ echo: true }))).toMatchObject({ choices: [{ text: '', finish_reason: 'stop' }] });
-  expect(textChunkOf({ ...chunk, choices: [] }, 0, request())).toBeUndefined();
+  expect(textChunkOf(chunk, 1, request({ echo: true }), new Set())).toMatchObject({ id: 'cmpl-1', object: 'text_completion', choices: [{ index: 1, text: 'twicea', finish_reason: null }] });
+  expect(textChunkOf({ ...chunk, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, 0, request({ echo: true }), new Set([0]))).toMatchObject({ choices: [{ text: '', finish_reason: 'stop' }] });
+  expect(textChunkOf({ ...chunk, choices: [] }, 0, request(), new Set())).toBeUndefined();
   expect(usageChunkOf({ id: 'chatcmpl-1', created: 2, model: 'm' }, [{ prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }])).toEqual({ id: 'cmpl-1', object: 'text_completion', created: 2, model: 'm', choices: [], usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 } });
+});
+
+test.each([['in each chunk', 2], ['in the first', 1], ['in none', 0]])('the prompt comes once in each choice of a stream that names who speaks %s', (_where, roles) => {
+  const begun = new Set<number>();
+  const texts = ['', '', '', ''];
+  for (const at of [0, 1]) {
+    for (const [said, content] of ['a', 'b'].entries()) {
+      const choices = [0, 1].map((index) => ({ index, delta: { ...(said < roles && { role: 'assistant' }), content }, finish_reason: null }));
+      const told = textChunkOf({ id: 'chatcmpl-1', choices }, at, request({ n: 2, echo: true }), begun);
+      for (const { index, text } of told!['choices'] as { index: number; text: string }[]) texts[index] += text;
+    }
+  }
+  expect(texts).toEqual(['onceab', 'onceab', 'twiceab', 'twiceab']);
 });

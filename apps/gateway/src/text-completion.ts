@@ -2,11 +2,11 @@ import { ChatRequest, type CompletionRequest } from '@nightshift/contracts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** One prompt of a legacy completion as the plain call that answers it. */
-export function chatRequestOf(completion: CompletionRequest, prompt: string): ChatRequest {
+/** One prompt of a legacy completion as the plain call that answers it; what such a call cannot take is an issue. */
+export function chatRequestOf(completion: CompletionRequest, prompt: string): ReturnType<typeof ChatRequest.safeParse> {
   const { prompt: _, echo: _echo, logprobs, ...request } = completion;
   const asked = typeof logprobs === 'number' ? { logprobs: true, ...(logprobs > 0 && { top_logprobs: logprobs }) } : {};
-  return ChatRequest.parse({ ...request, ...asked, messages: [{ role: 'user', content: prompt }] });
+  return ChatRequest.safeParse({ ...request, ...asked, messages: [{ role: 'user', content: prompt }] });
 }
 
 /** The prompts of a legacy completion, in order. */
@@ -17,15 +17,15 @@ export function promptsOf({ prompt }: CompletionRequest): readonly string[] {
 /** The completions of several prompts as one text completion; the choices of the first come first. */
 export function textCompletionOf(completions: readonly Json[], request: CompletionRequest): Json {
   const [first = {}] = completions;
-  const choices = completions.flatMap((completion, at) => textChoicesOf(completion, at, request));
+  const choices = completions.flatMap((completion, at) => textChoicesOf(completion, at, request, new Set()));
   const usage = sumOf(completions.map((completion) => completion['usage']));
   return { ...first, id: idOf(first), object: 'text_completion', choices, ...(usage && { usage }) };
 }
 
-/** A chunk of the completion of prompt number `at` as a chunk of the text completion; undefined for one that says nothing but its usage. */
-export function textChunkOf(chunk: Json, at: number, request: CompletionRequest): Json | undefined {
+/** A chunk of the completion of prompt number `at` as a chunk of the text completion; undefined for one that says nothing but its usage. `begun` are the choices of the stream that have begun, and grows. */
+export function textChunkOf(chunk: Json, at: number, request: CompletionRequest, begun: Set<number>): Json | undefined {
   const { usage: _, ...rest } = chunk;
-  const choices = textChoicesOf(chunk, at, request);
+  const choices = textChoicesOf(chunk, at, request, begun);
   return choices.length === 0 ? undefined : { ...rest, id: idOf(chunk), object: 'text_completion', choices };
 }
 
@@ -34,14 +34,15 @@ export function usageChunkOf(last: Json, usages: readonly unknown[]): Json {
   return { id: idOf(last), object: 'text_completion', created: last['created'] ?? 0, model: last['model'], choices: [], usage: sumOf(usages) ?? {} };
 }
 
-function textChoicesOf(body: Json, at: number, request: CompletionRequest): Json[] {
+function textChoicesOf(body: Json, at: number, request: CompletionRequest, begun: Set<number>): Json[] {
   const echoed = request.echo ? (promptsOf(request)[at] ?? '') : '';
   return listOf(body['choices']).map((choice) => {
-    const { delta, message, index, logprobs, ...rest } = objectOf(choice);
-    const { content, role } = objectOf(delta ?? message);
-    // Of a stream the first chunk has the role, and that is where the prompt goes.
-    const begins = message !== undefined || role !== undefined;
-    return { ...rest, text: `${begins ? echoed : ''}${typeof content === 'string' ? content : ''}`, index: at * (request.n ?? 1) + Number(index ?? 0), logprobs: textLogprobsOf(logprobs) };
+    const { delta, message, index: own, logprobs, ...rest } = objectOf(choice);
+    const { content } = objectOf(delta ?? message);
+    const index = at * (request.n ?? 1) + Number(own ?? 0);
+    const begins = !begun.has(index);
+    begun.add(index);
+    return { ...rest, text: `${begins ? echoed : ''}${typeof content === 'string' ? content : ''}`, index, logprobs: textLogprobsOf(logprobs) };
   });
 }
 

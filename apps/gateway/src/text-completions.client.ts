@@ -1,7 +1,8 @@
-import type { CompletionRequest } from '@nightshift/contracts';
-import type { StreamedAnswer } from '@nightshift/http';
+import type { ChatRequest, CompletionRequest } from '@nightshift/contracts';
+import { invalidRequest, type StreamedAnswer } from '@nightshift/http';
 import { createParser } from 'eventsource-parser';
 import type { Caller } from './api-key.ts';
+import { assertClientTools } from './chat.ts';
 import type { ChatsClient } from './chats.client.ts';
 import { chatRequestOf, promptsOf, textChunkOf, textCompletionOf, usageChunkOf } from './text-completion.ts';
 
@@ -21,7 +22,8 @@ export class TextCompletions {
   async answer(request: CompletionRequest, caller: Caller, traceparent: string, signal: AbortSignal): Promise<StreamedAnswer> {
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
-    const calls = promptsOf(request).map((prompt) => this.#chats.call(chatRequestOf(request, prompt), caller, traceparent, either));
+    const requests = promptsOf(request).map((prompt) => checkedRequest(request, prompt));
+    const calls = requests.map((one) => this.#chats.call(one, caller, traceparent, either));
     try {
       const answers = await Promise.all(calls.map(async (call) => refuse(await call)));
       const [{ status, headers }] = answers as [StreamedAnswer, ...StreamedAnswer[]];
@@ -35,6 +37,13 @@ export class TextCompletions {
       throw err;
     }
   }
+}
+
+function checkedRequest(request: CompletionRequest, prompt: string): ChatRequest {
+  const parsed = chatRequestOf(request, prompt);
+  if (!parsed.success) throw invalidRequest(parsed.error.issues);
+  assertClientTools(parsed.data.tools);
+  return parsed.data;
 }
 
 class Refused extends Error {
@@ -51,6 +60,7 @@ function refuse(answer: StreamedAnswer): StreamedAnswer {
 /** The streams of all prompts as one, one after the other: what those behind say meanwhile waits. */
 async function* textEvents(bodies: readonly (AsyncIterable<string> | readonly string[])[], request: CompletionRequest): AsyncGenerator<string> {
   const usages: unknown[] = [];
+  const begun = new Set<number>();
   let last: Json = {};
   for (const [at, body] of bodies.entries()) {
     let events = '';
@@ -59,7 +69,7 @@ async function* textEvents(bodies: readonly (AsyncIterable<string> | readonly st
         if (data.startsWith('[DONE]')) return;
         const chunk = JSON.parse(data) as Json;
         if (chunk['usage']) usages.push(chunk['usage']);
-        const told = chunk['error'] === undefined ? textChunkOf((last = chunk), at, request) : chunk;
+        const told = chunk['error'] === undefined ? textChunkOf((last = chunk), at, request, begun) : chunk;
         if (told) events += eventOf(told);
       },
       onComment: (comment) => {

@@ -208,6 +208,18 @@ describe('a legacy completion', () => {
     expect(await failure(client.completions.create({ model: 'acme/chat', prompt: prompt as number[] }))).toBeInstanceOf(OpenAI.BadRequestError);
   });
 
+  test.each([
+    ['reasoning_effort', { reasoning_effort: 3 }],
+    ['tools', { tools: {} }],
+    ['tools.0.type', { tools: [{ type: 'platform', id: 'web_search' }] }],
+    ['response_format', { response_format: 'json' }],
+    ['max_completion_tokens', { max_completion_tokens: 0 }],
+  ])('with parameters that no plain call takes is a 400 that names them: %s', async (field, more) => {
+    const err = await failure(client.completions.create({ model: 'acme/chat', prompt: ['a', 'b'], ...more } as never));
+    expect([err.status, err.code, err.error]).toMatchObject([400, 'invalid_request', { details: { fields: { [field]: expect.any(String) } } }]);
+    expect(calls).toEqual([]);
+  });
+
   test('of an engine is a 404', async () => {
     expect(await failure(client.completions.create({ model: 'tim', prompt: 'hi' }))).toBeInstanceOf(OpenAI.NotFoundError);
   });

@@ -30,13 +30,25 @@ describe('a gateway that goes', () => {
   });
 
   test.each([['breaks off', true], ['ends', false]])('in a hurry gives up what is left, and says so, whether its stream then %s', async (_how, throws) => {
-    const chats = clientOf((_request, signal) => Promise.resolve({ status: 200, headers, body: (async function* () { yield 'half '; await aborted(signal); if (throws) throw new Error('aborted'); })() }));
+    const chats = clientOf((_request, signal) => Promise.resolve({ status: 200, headers, body: (async function* () { yield 'data: 1\n'; yield '\n'; await aborted(signal); if (throws) throw new Error('aborted'); })() }));
     const text = textOf(await chats.call(request, caller, '00-trace', never));
     const hurry = new AbortController();
     const drained = chats.drain(hurry.signal);
     hurry.abort();
     await drained;
-    expect(await text).toMatch(/^half data: \{"error":\{"code":"service_unavailable".*\}\}\n\ndata: \[DONE\]\n\n$/);
+    expect(await text).toMatch(/^data: 1\n\ndata: \{"error":\{"code":"service_unavailable".*\}\}\n\ndata: \[DONE\]\n\n$/);
+  });
+
+  test.each([['breaks off', true], ['ends', false]])('in a hurry cuts a stream that %s within an event, and says nothing behind that', async (_how, throws) => {
+    const chats = clientOf((_request, signal) => Promise.resolve({ status: 200, headers, body: (async function* () { yield 'data: 1\n\nda'; await aborted(signal); if (throws) throw new Error('aborted'); })() }));
+    const seen: string[] = [];
+    const reading = (async () => {
+      for await (const piece of (await chats.call(request, caller, '00-trace', never)).body) seen.push(piece);
+    })();
+    const cut = expect(reading).rejects.toMatchObject({ code: 'service_unavailable' });
+    await chats.drain(AbortSignal.abort());
+    await cut;
+    expect(seen.join('')).toBe('data: 1\n\nda');
   });
 
   test('in a hurry answers with 503 what has not begun', async () => {

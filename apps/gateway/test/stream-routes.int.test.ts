@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { AppError, type Frame, type RunStatus } from '@nightshift/contracts';
+import { AppError, CreateKey, type Frame, type RunStatus } from '@nightshift/contracts';
 import { InternalClient, portOf } from '@nightshift/http';
 import { LocalBus } from '@nightshift/messaging';
 import { InProcessHints } from '@nightshift/run-stream';
@@ -10,6 +10,7 @@ import type { Surroundings } from '@nightshift/service';
 import { generateSealKeyPair, newId } from '@nightshift/std';
 import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
 import { buildGateway, GatewayEnvironment } from '../src/index.ts';
+import { KeyStore } from '../src/key.store.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
 const KEY = 'sk-ns-bootstrap-key';
@@ -20,6 +21,8 @@ const at = new Date(0).toISOString();
 class Neighbours {
   frames: Frame[] = [];
   status: RunStatus = 'running';
+  /** Nobody can say how runs stand. */
+  isAway = false;
   readonly canceled: string[] = [];
   /** Requests wait for it, when it is there. */
   gate: Promise<void> = Promise.resolve();
@@ -49,6 +52,7 @@ class Neighbours {
     if (pathname === '/internal/ended-runs') return { runIds: [] };
     if (pathname === '/internal/usage/wait') return { orgMs: 0, keyMs: 0 };
     if (pathname.endsWith('/frames')) return this.#page(Number(searchParams.get('after')));
+    if (this.isAway && pathname === `/internal/runs/${runId}`) throw new AppError('service_unavailable');
     if (pathname.endsWith('/cancel')) this.canceled.push(runId as string);
     if (method === 'POST' && pathname === '/internal/runs') return { runId: (body as { runId: string }).runId, replayed: false };
     return { runId, status: this.status, engine: 'tim', createdAt: at, updatedAt: at };
@@ -66,6 +70,7 @@ let database: TestDatabase;
 let shutdown: Shutdown;
 let behind: Neighbours;
 let port: number;
+let keys: KeyStore;
 let connections: () => Promise<number>;
 let sockets: Socket[];
 
@@ -82,6 +87,7 @@ beforeEach(async () => {
   const service = await buildGateway(GatewayEnvironment.parse({ ADMIN_TOKEN: 'operators-own-token', BOOTSTRAP_API_KEY: KEY, SEAL_PUBLIC_KEY: generateSealKeyPair().publicKey, RATE_LIMIT_TPM: '1000000', UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', UPSTREAM_MODEL: 'acme/chat', BROWSER_ORIGINS: ORIGIN }), around);
   await service.app.listen(0, '127.0.0.1');
   port = portOf(service.app);
+  keys = service.app.get(KeyStore);
   const server = service.app.getHttpServer();
   connections = promisify(server.getConnections.bind(server));
 });
@@ -136,6 +142,12 @@ test('a browser of the operator’s origins may do all that a key may, and read 
   expect(refused.headers.get('access-control-expose-headers')).toMatch(/x-request-id.*x-run-id.*retry-after.*x-should-retry/);
 });
 
+test.each(['/runs', '/runs/stream'])('who sends a format of the reasoning to %s is warned that it is ignored, and nobody else is', async (path) => {
+  behind.frames = ended;
+  const warnings = await Promise.all([{}, { reasoningFormat: { type: 'object' } }].map(async (more) => (await request('POST', path, { body: JSON.stringify({ engine: 'tim', input: { instructions: 'x', ...more } }) })).headers.get('warning')));
+  expect(warnings).toEqual([null, '299 - "input.reasoningFormat is ignored"']);
+});
+
 test('who asks for the head of a stream alone watches nothing', async () => {
   const reply = await request('HEAD', `/runs/${newId('run')}/stream?on_disconnect=cancel`);
   expect([reply.status, reply.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
@@ -163,6 +175,22 @@ describe('a client that leaves', () => {
     await leaving(`${path}?on_disconnect=cancel`, body);
     await waitFor(() => behind.canceled.length > 0);
     expect(behind.canceled).toEqual([expect.stringMatching(/^run_/)]);
+  });
+
+  test('cancels the run of a chat also where nobody can say meanwhile how it stands', async () => {
+    behind.isAway = true;
+    await leaving('/chat/completions?on_disconnect=cancel', chatBody());
+    expect(await waitFor(() => behind.canceled[0])).toMatch(/^run_/);
+  });
+
+  test('cancels no run that its key may only read, however it shows that key', async () => {
+    const { key } = await keys.create('org_default', CreateKey.parse({ name: 'reader', scopes: ['runs:read'] }));
+    const path = `/runs/${newId('run')}/stream?on_disconnect=`;
+    const ask = (how: string) => Promise.all([request('GET', path + how, { headers: { authorization: `Bearer ${key}` } }), request('GET', `${path + how}&api_key=${key}`, { headers: { authorization: '', origin: ORIGIN } })]);
+    behind.frames = ended;
+    for (const reply of await ask('cancel')) expect([reply.status, await reply.json()]).toMatchObject([403, { error: { code: 'permission_denied' } }]);
+    expect(behind.asked).toEqual([]);
+    expect((await ask('continue')).map(({ status }) => status)).toEqual([200, 200]);
   });
 
   test('before anything was answered leaves nothing behind', async () => {

@@ -11,7 +11,7 @@ export { HealthController, MetricsController } from './health.controller.ts';
 export { httpTransport } from './http-transport.ts';
 export { InternalClient, type InternalTransport, injectTransport, type LocalRoutes } from './internal.client.ts';
 export { invalidRequest } from './invalid-request.ts';
-export { httpStreams, type StreamedRequest, type StreamRoute, type StreamTransport } from './stream-transport.ts';
+export { DRAINING, httpStreams, type StreamedRequest, type StreamRoute, type StreamTransport } from './stream-transport.ts';
 export { leaving, type StreamedAnswer, streamTo } from './streamed-answer.ts';
 export type { AppRequest } from './request.ts';
 export { Returns } from './returns.decorator.ts';

@@ -1,7 +1,7 @@
 import { AppError, type ErrorCode, ERRORS } from '@nightshift/contracts';
 import { withSpan } from '@nightshift/runtime';
 import type { z } from 'zod';
-import type { StreamTransport } from './stream-transport.ts';
+import { DRAINING, type StreamTransport } from './stream-transport.ts';
 import type { StreamedAnswer } from './streamed-answer.ts';
 
 /** One request between services. */
@@ -70,7 +70,9 @@ export class InternalClient {
     const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json', traceparent };
     const answer = await this.#streams({ path, headers, body: JSON.stringify(body) }, signal);
     if (answer.status === 401) throw errorOf(401, undefined);
-    return answer;
+    // Between the services alone.
+    const { [DRAINING]: _, ...told } = answer.headers;
+    return { ...answer, headers: told };
   }
 }
 

@@ -43,6 +43,10 @@ function clientOf(...urls: string[]): InternalClient {
 }
 
 const ask = (client: InternalClient, signal = new AbortController().signal) => client.stream({ path: '/internal/stream', body: { q: 1 }, traceparent: '00-trace' }, signal);
+const JSON_TYPE = { 'content-type': 'application/json' };
+const kept = (server: Awaited<ReturnType<typeof serveHttp>>) => (cleanups.push(server.close), server);
+const serve503 = async (headers: Record<string, string>) => kept(await serveHttp((_req, res) => void res.writeHead(503, headers).end('{"error":{}}')));
+const serveJson = async () => kept(await serveHttp((_req, res) => void res.writeHead(200, JSON_TYPE).end('{"n":1}')));
 const piecesOf = ({ body }: StreamedAnswer): AsyncIterator<string> => (body as AsyncIterable<string>)[Symbol.asyncIterator]();
 
 describe('a streamed answer', () => {
@@ -115,6 +119,52 @@ describe('a service that streams', () => {
     cleanups.push(server.close);
     expect(await pending).toMatchObject({ status: 200, body: '{}' });
     await expect(ask(clientOf(`http://127.0.0.1:${await freePort()}`))).rejects.toMatchObject({ code: 'service_unavailable', headers: { 'retry-after': '1' } });
+  });
+
+  test('and goes leaves its requests to the others, however many ask at once', async () => {
+    const [going, well] = [await serve503({ 'x-draining': 'true', connection: 'close' }), await serveJson()];
+    const client = clientOf(going.url, well.url);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(client)));
+    expect(answers).toEqual(answers.map(() => ({ status: 200, headers: JSON_TYPE, body: '{"n":1}' })));
+    expect([going.seen.length, well.seen.length]).toEqual([10, 20]);
+  });
+
+  test('and goes is left over a new connection, since one that is open may lead to the same process', async () => {
+    const gone = new Set<unknown>();
+    const waiting: (() => void)[] = [];
+    let isGoing = false;
+    let refused = 0;
+    const service = await serveHttp(({ socket }, res) => {
+      if (!isGoing) gone.add(socket);
+      if (!isGoing) return void waiting.push(() => res.writeHead(200, JSON_TYPE).end('{}'));
+      if (gone.has(socket)) refused += 1;
+      res.writeHead(gone.has(socket) ? 503 : 200, gone.has(socket) ? { 'x-draining': 'true' } : JSON_TYPE).end('{}');
+    });
+    cleanups.push(service.close);
+    const client = clientOf(service.url);
+    const held = Array.from({ length: 5 }, () => ask(client));
+    await waitFor(() => waiting.length === 5);
+    waiting.forEach((answer) => answer());
+    await Promise.all(held);
+    isGoing = true;
+    const statuses: number[] = [];
+    await waitFor(async () => {
+      statuses.push((await ask(client)).status);
+      return refused > 0;
+    });
+    expect(statuses).toEqual(statuses.map(() => 200));
+  });
+
+  test('and goes answers itself where nobody else is there, after it was asked twice more', async () => {
+    const going = await serve503({ 'x-draining': 'true', 'retry-after': '1' });
+    expect(await ask(clientOf(going.url))).toEqual({ status: 503, headers: { 'retry-after': '1' }, body: '{"error":{}}' });
+    expect(going.seen.length).toBe(3);
+  });
+
+  test('may say that what it asks is away: that is the answer, and nobody else is asked', async () => {
+    const [refusing, well] = [await serve503({ 'retry-after': '4' }), await serveJson()];
+    expect(await ask(clientOf(refusing.url, well.url))).toEqual({ status: 503, headers: { 'retry-after': '4' }, body: '{"error":{}}' });
+    expect(well.seen).toEqual([]);
   });
 
   test('whose tokens are being changed is unavailable, not the caller unknown', async () => {
