@@ -5,6 +5,7 @@ import { infrastructure, uniqueName, waitFor } from '@nightshift/testing';
 import { type Consumer, type ConsumerConfig, Kafka, logLevel } from 'kafkajs';
 import type { BusEvent } from '../src/bus.ts';
 import { KafkaConsumer } from '../src/kafka.consumer.ts';
+import { produce } from '../src/kafka.produce.ts';
 import type { RawMessage } from '../src/message.ts';
 import { silent, stop } from './stage.ts';
 
@@ -165,6 +166,21 @@ describe('kafka', () => {
     await one.bus.publish(event(pool, 'c'));
     await waitFor(() => new Set(one.keys()).size === 3);
     expect(one.bus.health()).toEqual([]);
+  }, 60_000);
+
+  test('that refuses what is sent to one topic stores what is sent to the others', async () => {
+    const [open, closed] = [uniqueName('open'), uniqueName('closed')];
+    // A compacted topic takes no message without a key.
+    const topics = [{ topic: open }, { topic: closed, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }];
+    await connected;
+    await admin.createTopics({ topics, waitForLeaders: true });
+    const producer = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING }).producer();
+    await producer.connect();
+    const messages = [{ key: null, value: 'x' }];
+    const refused = await produce(producer, [{ topic: closed, messages }, { topic: open, messages }]).finally(() => producer.disconnect());
+    expect([...refused.keys()]).toEqual([closed]);
+    const ends = async (topic: string) => (await admin.fetchTopicOffsets(topic)).map(({ high }) => Number(high));
+    expect([await ends(closed), (await ends(open)).some((end) => end > 0)]).toEqual([[0], true]);
   }, 60_000);
 
   test('that cannot be reached is infrastructure, and /ready says that it is missing', async () => {
