@@ -28,6 +28,7 @@ export function toAppError(err: unknown): AppError {
   const code = typeof status === 'number' ? CODE_OF_STATUS[status] : undefined;
   if (code === undefined) return new AppError('internal_error', { cause: err });
   if (code === 'request_too_large') return new AppError(code, { cause: err });
+  if (status === 415) return new AppError(code, { cause: err, message: 'Send the body as JSON, with "Content-Type: application/json".' });
   return new AppError(code, { cause: err, message: err instanceof Error ? err.message : undefined });
 }
 

@@ -117,8 +117,10 @@ describe('a body', () => {
     expect(code(await send('POST', '/orders', { headers: json, body }))).toEqual([400, 'invalid_request']);
   });
 
-  test('of another type is refused', async () => {
-    expect(code(await send('POST', '/orders', { headers: { 'content-type': 'application/xml' }, body: '<name/>' }))).toEqual([400, 'invalid_request']);
+  test('of another type is refused, with the one that is wanted', async () => {
+    const reply = await send('POST', '/orders', { headers: { 'content-type': 'application/xml' }, body: '<name/>' });
+    expect(code(reply)).toEqual([400, 'invalid_request']);
+    expect((reply.body as ErrorBody).error.message).toContain('Content-Type: application/json');
   });
 
   test('may be nested so deep and no deeper, and what is deeper takes no time', async () => {

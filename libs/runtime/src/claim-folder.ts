@@ -17,7 +17,7 @@ export function claimFolder(folder: string): void {
   const last = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const own = describe(process.pid);
   const pid = Number(last.split(' ')[0]);
-  if (last !== own && pid > 0 && isAlive(pid) && last === describe(pid)) throw new Error(`${folder} is used by the process ${pid}`);
+  if (last !== own && pid > 0 && isAlive(pid) && last === describe(pid)) throw new Error(`${folder} is used by the process ${pid}: end that, or set DATA_DIR to another folder`);
   writeFileSync(path, own, { mode: 0o600 });
 }
 
