@@ -39,7 +39,7 @@ const overview: Dashboard = {
     {
       title: 'Infrastructure',
       panels: [
-        { title: 'Answers', description: '1 while PostgreSQL, Kafka and Redis answer.', unit: 'short', queries: [{ expr: 'min by (dependency) (nightshift_dependency_up)', legend: '{{dependency}}' }] },
+        { title: 'Answers', description: '1 while PostgreSQL, Kafka, Redis and the services behind the gateways answer.', unit: 'short', queries: [{ expr: 'min by (dependency) (nightshift_dependency_up)', legend: '{{dependency}}' }] },
         { title: 'Connections lost', description: 'Per minute.', unit: 'short', queries: [{ expr: 'sum by (dependency) (rate(nightshift_connection_losses_total[$__rate_interval])) * 60', legend: '{{dependency}}' }] },
         { title: 'Database connections', description: 'Of all processes of a service; waiting are statements that have none.', unit: 'short', queries: [{ expr: 'sum by (service, state) (nightshift_database_connections{state!="idle"})', legend: '{{service}} {{state}}' }] },
       ],

@@ -4,7 +4,8 @@ import { newId } from '@nightshift/std';
 import { type Caller, hashOf, isSameHash, prefixOf } from './api-key.ts';
 import type { ApiKey as Row, Org, PrismaClient } from './generated/client.ts';
 
-const CACHE_MS = 2000;
+/** For how long a gateway goes on with what it knows of a key and its organisation. */
+export const CACHE_MS = 2000;
 const CACHE_ROWS = 10_000;
 
 /** The organisation that the bootstrap key belongs to. */

@@ -2,7 +2,7 @@ import { Readiness } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import type { App, CheckResult } from '@nightshift/runtime';
 
-/** So that a second address is asked within the time that a neighbour has. */
+/** So that a second address is asked within the time that a neighbour has; an only one has nearly all of it. */
 const SILENCE_MS = 900;
 /** Less than the probe of a gateway may take, however many of its neighbours stand still. */
 const ANSWER_MS = 2000;

@@ -36,10 +36,10 @@ const UNSIGNED: Opened = { secret: null, previousSecret: null, headers: {} };
 // Beyond that the poll of the worker is precise enough.
 const TIMER_MS_MAX = 60_000;
 
-/** Attempts deliveries: post → judge → commit, under a lease, as many as there are slots. */
 /** What may become of an attempt, as its metric has it. An increase is seen only of what was there before. */
 const OUTCOMES = ['delivered', 'pending', 'dead', 'canceled', 'lease_lost'] as const;
 
+/** Attempts deliveries: post → judge → commit, under a lease, as many as there are slots. */
 export class DeliveryLoop {
   readonly #options: DeliveryLoopOptions;
   readonly #worker: Worker<ClaimedDelivery>;

@@ -174,11 +174,17 @@ describe('with ordered: true', () => {
     return { dispatcher, id, head, order: [first.runId, first.runId, second.runId] };
   }
 
+  test('who gives the order up waits for it no longer', async () => {
+    const { dispatcher, id, order } = await stuck();
+    await patch(dispatcher, id, { ordered: false });
+    await waitFor(() => receiver.bodies.length === 3, { timeoutMs: 20_000 });
+    expect(ids().toSorted()).toEqual(order.toSorted());
+  });
+
   test.each<[string, (of: Awaited<ReturnType<typeof stuck>>) => Promise<unknown>]>([
     ['who is sent again by request', ({ dispatcher, head }) => dispatcher.call('POST', `/internal/webhooks/deliveries/${head.id}/redeliver`, { orgId: 'org_1' })],
     ['all that are sent again by a filter', ({ dispatcher, id }) => dispatcher.call('POST', '/internal/webhooks/redeliver', { orgId: 'org_1', filter: { subscriptionId: id }, dryRun: false })],
     ['whose schedule is changed', ({ dispatcher, id }) => patch(dispatcher, id, { retrySeconds: [1] })],
-    ['whose order is given up', ({ dispatcher, id }) => patch(dispatcher, id, { ordered: false })],
   ])('%s waits no longer for the schedule, and keeps its place', async (_, ask) => {
     const line = await stuck();
     await ask(line);

@@ -24,6 +24,8 @@ export type Resolver = ReturnType<typeof createResolver>;
 /** Simultaneous questions, together and of one owner. libuv asks half as many at once as it has threads, of which a process has 16. */
 const LOOKUPS_MAX = 8;
 const OWNER_LOOKUPS_MAX = 2;
+/** Of one owner; who comes then hears at once that the name could not be resolved. */
+const WAITING_MAX = 200;
 
 /**
  * A cache of checked addresses by host name. Simultaneous questions of an owner for one name are asked once, and an owner whose
@@ -35,11 +37,11 @@ export function createResolver({ lookup = lookupAll, ttlMs, staleMs, namesMax }:
   const lookups = new Turns(LOOKUPS_MAX);
   const owners = new Map<string, Turns>();
 
-  async function ask(hostname: string, owner: string): Promise<CheckedAddress[]> {
+  async function ask(hostname: string, owner: string, isInUse: boolean): Promise<CheckedAddress[]> {
     const turns = owners.get(owner) ?? new Turns(OWNER_LOOKUPS_MAX);
     owners.set(owner, turns);
     try {
-      return await turns.take(() => lookups.take(async () => fresh(hostname) ?? checked(hostname, await lookup(hostname))));
+      return await turns.take(() => lookups.take(async () => fresh(hostname) ?? checked(hostname, await lookup(hostname))), isInUse);
     } catch (cause) {
       throw new EgressError('dns_error', `the host name ${hostname} could not be resolved`, { cause });
     } finally {
@@ -67,11 +69,11 @@ export function createResolver({ lookup = lookupAll, ttlMs, staleMs, namesMax }:
     return addresses;
   }
 
-  function askOnce(hostname: string, owner: string): Promise<CheckedAddress[]> {
+  function askOnce(hostname: string, owner: string, isInUse: boolean): Promise<CheckedAddress[]> {
     const question = `${owner} ${hostname}`;
     let pending = asked.get(question);
     if (pending === undefined) {
-      pending = ask(hostname, owner).finally(() => asked.delete(question));
+      pending = ask(hostname, owner, isInUse).finally(() => asked.delete(question));
       asked.set(question, pending);
     }
     return pending;
@@ -84,9 +86,10 @@ export function createResolver({ lookup = lookupAll, ttlMs, staleMs, namesMax }:
       if (known !== undefined) return known;
       const literal = literalAddresses(hostname);
       if (literal !== null) return remember(hostname, literal);
-      const pending = askOnce(hostname, owner);
       const stale = entries.get(hostname);
-      if (stale === undefined || stale.expiresAt + staleMs <= performance.now()) return pending;
+      const isInUse = stale !== undefined && stale.expiresAt + staleMs > performance.now();
+      const pending = askOnce(hostname, owner, isInUse);
+      if (!isInUse) return pending;
       // Who asks when they are not known any more hears of the failure.
       pending.catch(() => undefined);
       return stale.addresses;
@@ -100,7 +103,7 @@ export function createResolver({ lookup = lookupAll, ttlMs, staleMs, namesMax }:
   };
 }
 
-/** Lets so many tasks run at a time, the others in the order in which they came. */
+/** Lets so many tasks run at a time, the others in the order in which they came, those first that are `urgent`. */
 class Turns {
   readonly #max: number;
   readonly #waiting: (() => void)[] = [];
@@ -114,9 +117,10 @@ class Turns {
     return this.#running === 0;
   }
 
-  async take<T>(task: () => Promise<T>): Promise<T> {
+  async take<T>(task: () => Promise<T>, urgent: boolean = false): Promise<T> {
     if (this.#running < this.#max) this.#running += 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else if (this.#waiting.length >= WAITING_MAX && !urgent) throw new Error('too many names are being resolved');
+    else await new Promise<void>((resolve) => void (urgent ? this.#waiting.unshift(resolve) : this.#waiting.push(resolve)));
     try {
       return await task();
     } finally {

@@ -41,7 +41,7 @@ export function httpTransport(baseUrls: readonly string[]): { transport: Interna
         const isLastOfRound = address === left.at(-1);
         const isLast = (): boolean => (isLastOfRound && (request.once === true || silent.size === addresses.length)) || ((isLastOfRound || round > 1) && Date.now() > until);
         try {
-          const answer = await ask(address, request);
+          const answer = await ask(address, request, silent.size === addresses.length - 1);
           if (!AWAY.has(answer.status) || request.unrepeatable || isLast()) return answer;
         } catch (err) {
           if (isSilence(err)) silent.add(address);
@@ -54,7 +54,9 @@ export function httpTransport(baseUrls: readonly string[]): { transport: Interna
   return { transport, close: async () => void (await Promise.all(addresses.map(({ pool }) => pool.close()))) };
 }
 
-async function ask(address: Address, { method, path, headers, body, silenceMs }: TransportRequest): Promise<{ status: number; body: string }> {
+/** `isOnly`: there is no other to ask, so it has twice the time. */
+async function ask(address: Address, { method, path, headers, body, ...request }: TransportRequest, isOnly: boolean): Promise<{ status: number; body: string }> {
+  const silenceMs = request.silenceMs === undefined ? undefined : request.silenceMs * (isOnly ? 2 : 1);
   // One request finds out for all whether the address is well again.
   if (address.doubtedUntil > 0) address.doubtedUntil = Date.now() + (silenceMs ?? SILENCE_MS);
   try {
@@ -65,7 +67,7 @@ async function ask(address: Address, { method, path, headers, body, silenceMs }:
     address.doubtedUntil = 0;
     return answer;
   } catch (err) {
-    if (isSilence(err) || isUnconnected(err)) address.doubtedUntil = Date.now() + DOUBTED_MS;
+    if (isSilence(err) || isUnconnected(err) || address.doubtedUntil > 0) address.doubtedUntil = Date.now() + DOUBTED_MS;
     throw err;
   }
 }

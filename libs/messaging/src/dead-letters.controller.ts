@@ -43,7 +43,7 @@ export class DeadLettersController {
       const letters = await this.store.matching(filter, after);
       if (letters.length === 0) return { ...result, ...(Object.keys(elsewhere).length > 0 && { elsewhere }) };
       for (const { id, message } of letters) {
-        if (handled >= LETTERS_MAX || Date.now() > until) return { ...result, elsewhere, next: after };
+        if (handled >= LETTERS_MAX || (handled > 0 && Date.now() > until)) return { ...result, elsewhere, next: after };
         after = id;
         handled += 1;
         const pool = this.strategy.elsewhere(message.topic);
