@@ -38,7 +38,7 @@ export function createResolver({ lookup = lookupAll, ttlMs, staleMs, namesMax }:
   const owners = new Map<string, Turns>();
 
   async function ask(hostname: string, owner: string, isInUse: boolean): Promise<CheckedAddress[]> {
-    const turns = owners.get(owner) ?? new Turns(OWNER_LOOKUPS_MAX);
+    const turns = owners.get(owner) ?? new Turns(OWNER_LOOKUPS_MAX, WAITING_MAX);
     owners.set(owner, turns);
     try {
       return await turns.take(() => lookups.take(async () => fresh(hostname) ?? checked(hostname, await lookup(hostname))), isInUse);
@@ -106,11 +106,13 @@ export function createResolver({ lookup = lookupAll, ttlMs, staleMs, namesMax }:
 /** Lets so many tasks run at a time, the others in the order in which they came, those first that are `urgent`. */
 class Turns {
   readonly #max: number;
+  readonly #waitingMax: number;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(max: number) {
+  constructor(max: number, waitingMax: number = Number.POSITIVE_INFINITY) {
     this.#max = max;
+    this.#waitingMax = waitingMax;
   }
 
   get isIdle(): boolean {
@@ -119,7 +121,7 @@ class Turns {
 
   async take<T>(task: () => Promise<T>, urgent: boolean = false): Promise<T> {
     if (this.#running < this.#max) this.#running += 1;
-    else if (this.#waiting.length >= WAITING_MAX && !urgent) throw new Error('too many names are being resolved');
+    else if (this.#waiting.length >= this.#waitingMax && !urgent) throw new Error('too many names are being resolved');
     else await new Promise<void>((resolve) => void (urgent ? this.#waiting.unshift(resolve) : this.#waiting.push(resolve)));
     try {
       return await task();

@@ -49,6 +49,15 @@ describe('a name', () => {
     expect(new Set(await Promise.all(hanging))).toEqual(new Set(['timeout']));
   });
 
+  test('is resolved for any number of owners at once, and for one of them not without bound', async () => {
+    const server = await serve();
+    const egress = egressWith({ lookup: () => Promise.resolve(['127.0.0.1']) });
+    const ask = (owner: (index: number) => string, zone: string) => Array.from({ length: 300 }, (_, index) => failed(egress.request(get(`http://n${index}.${zone}.example:${server.port}/`, { owner: owner(index) }))));
+    expect(new Set(await Promise.all(ask((index) => `org_${index}`, 'many')))).toEqual(new Set(['none']));
+    const ofOne = await Promise.all(ask(() => 'org_one', 'one'));
+    expect(ofOne.filter((code) => code === 'dns_error')).toHaveLength(98);
+  });
+
   test('that is known is used while it is asked for anew, but not for long when that fails', async () => {
     const server = await serve();
     let answer = (): Promise<string[]> => Promise.resolve(['127.0.0.1']);
