@@ -3,7 +3,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { type ApiKey, AppError, ChangedOrg, CreatedKey, CreateKey, CreateOrg, KeyList, Org, OrgList, UpdateOrg } from '@nightshift/contracts';
 import { AdminGuard } from './admin.guard.ts';
 import { Answers } from './answers.decorator.ts';
-import { CACHE_MS, KeyStore } from './key.store.ts';
+import { KeyStore } from './key.store.ts';
 import { OrgStore } from './org.store.ts';
 import { Pools } from './pools.client.ts';
 import { WebhooksClient } from './webhooks.client.ts';
@@ -43,8 +43,6 @@ export class AdminController {
   async updateOrg(@Param('id') id: string, @Body({ schema: UpdateOrg }) changes: UpdateOrg): Promise<ChangedOrg> {
     const org = await this.pools.judged(await this.orgs.update(id, changes));
     const warnings = [...(org.warnings ?? []), ...(changes.egressAllow ? await this.#tellSubscriptions(org) : [])];
-    // What a gateway that still knows the former list has made meanwhile.
-    if (changes.egressAllow) setTimeout(() => void this.orgs.get(id).then((now) => this.#tellSubscriptions(now)).catch(() => undefined), CACHE_MS + 1000).unref();
     return { ...org, ...(warnings.length > 0 && { warnings }) };
   }
 

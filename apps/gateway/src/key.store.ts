@@ -4,8 +4,7 @@ import { newId } from '@nightshift/std';
 import { type Caller, hashOf, isSameHash, prefixOf } from './api-key.ts';
 import type { ApiKey as Row, Org, PrismaClient } from './generated/client.ts';
 
-/** For how long a gateway goes on with what it knows of a key and its organisation. */
-export const CACHE_MS = 2000;
+const CACHE_MS = 2000;
 const CACHE_ROWS = 10_000;
 
 /** The organisation that the bootstrap key belongs to. */

@@ -10,6 +10,7 @@ import { Answers } from './answers.decorator.ts';
 import type { Caller } from './api-key.ts';
 import { AuthGuard, CallerOf, Needs } from './auth.guard.ts';
 import { assertCallbackUrl, assertShownUrl } from './callback-url.guard.ts';
+import { OrgStore } from './org.store.ts';
 import { Settings } from './settings.ts';
 import { reservedNames } from './webhook-header.ts';
 import { WebhooksClient } from './webhooks.client.ts';
@@ -23,6 +24,7 @@ export class SubscriptionsController {
   constructor(
     @Inject(WebhooksClient) private readonly webhooks: WebhooksClient,
     @Inject(Settings) private readonly settings: Settings,
+    @Inject(OrgStore) private readonly orgs: OrgStore,
   ) {}
 
   @Post('subscriptions')
@@ -35,7 +37,7 @@ export class SubscriptionsController {
     const { subscription, replayed } = await this.webhooks.create({
       id: newId('whs'),
       orgId: caller.orgId,
-      egressAllow: [...caller.egressAllow],
+      egressAllow: await this.#rangesOf(caller),
       subscription: cleanJson({ ...body, headers: checkedHeaders(body.headers) }) as CreateSubscription,
       ...(idempotency && { idempotency: { key: idempotency.key, bodyHash: idempotency.bodyHash } }),
     });
@@ -60,10 +62,10 @@ export class SubscriptionsController {
   @Patch('subscriptions/:subscriptionId')
   @Needs('runs:write')
   @Answers(200, Subscription)
-  update(@Param('subscriptionId') id: string, @Body({ schema: UpdateSubscription }) body: UpdateSubscription, @CallerOf() caller: Caller): Promise<Subscription> {
+  async update(@Param('subscriptionId') id: string, @Body({ schema: UpdateSubscription }) body: UpdateSubscription, @CallerOf() caller: Caller): Promise<Subscription> {
     if (body.callbackUrl !== undefined) assertShownUrl('callbackUrl', body.callbackUrl, this.#allowed(caller));
     const changes = cleanJson({ ...body, headers: checkedHeaders(body.headers) }) as UpdateSubscription;
-    return this.webhooks.update(id, { orgId: caller.orgId, egressAllow: [...caller.egressAllow], changes });
+    return this.webhooks.update(id, { orgId: caller.orgId, egressAllow: await this.#rangesOf(caller), changes });
   }
 
   @Delete('subscriptions/:subscriptionId')
@@ -94,6 +96,11 @@ export class SubscriptionsController {
   canary(@Body({ schema: SendCanary }) { callbackUrl }: SendCanary, @CallerOf() caller: Caller, @Req() { traceparent }: AppRequest): Promise<CanarySent> {
     assertCallbackUrl('callbackUrl', callbackUrl, this.#allowed(caller));
     return this.webhooks.canary({ orgId: caller.orgId, deliveryId: newId('whd'), callbackUrl, egressAllow: [...caller.egressAllow], traceparent });
+  }
+
+  /** As the organisation has them now: a subscription keeps them for longer than the caller is remembered. */
+  async #rangesOf({ orgId }: Caller): Promise<string[]> {
+    return (await this.orgs.get(orgId)).egressAllow;
   }
 
   #allowed(caller: Caller): string[] {

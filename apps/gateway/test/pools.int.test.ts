@@ -244,10 +244,14 @@ test('a service behind the gateway that is gone, or not ready, is measured by th
 });
 
 test('what an organisation may reach is told to the owner of its subscriptions; while that is away, the operator is warned', async () => {
-  const { id } = await tenant('shared');
+  const { id, api } = await tenant('shared');
+  // The key is known from now on with what its organisation may reach now.
+  await api('GET', '/models');
   const change = (egressAllow: string[]) => admin('PATCH', `/orgs/${id}`, { egressAllow });
   expect((await change(['10.20.0.0/16'])).body).toMatchObject({ egressAllow: ['10.20.0.0/16'] });
   expect(world.asked.findLast(({ by }) => by === 'webhook-dispatcher')).toMatchObject({ path: '/internal/webhooks/egress', body: { orgId: id, egressAllow: ['10.20.0.0/16'] } });
+  await api('POST', '/webhooks/subscriptions', { callbackUrl: 'https://example.com/hook', eventTypes: ['job.failed'] });
+  expect(world.asked.findLast(({ by }) => by === 'webhook-dispatcher')).toMatchObject({ path: '/internal/webhooks/subscriptions', body: { egressAllow: ['10.20.0.0/16'] } });
   world.away.add('webhook-dispatcher');
   expect(await change([])).toMatchObject({ status: 200, body: { egressAllow: [], warnings: [expect.stringContaining('make the change again')] } });
 });
