@@ -5,7 +5,7 @@ import type { SubscriptionStore } from './subscription.store.ts';
 const EVERY_MS = 600_000;
 
 /** Encrypts with the current key what another one has encrypted, now and every ten minutes: processes of the release before may go on writing with theirs. */
-export function reencryption({ log, shutdown }: Pick<Surroundings, 'log' | 'shutdown'>, subscriptions: Pick<SubscriptionStore, 'reencrypt'>, everyMs: number = EVERY_MS): void {
+export function reencryption({ log, shutdown }: Pick<Surroundings, 'log' | 'shutdown'>, subscriptions: Pick<SubscriptionStore, 'reencrypt'>): void {
   const run = async (): Promise<void> => {
     try {
       const { written, locked } = await subscriptions.reencrypt();
@@ -15,7 +15,7 @@ export function reencryption({ log, shutdown }: Pick<Surroundings, 'log' | 'shut
       if (!isInfrastructure(err)) log.error({ err }, 'secrets were not encrypted anew');
     }
   };
-  const timer = setInterval(() => void run(), everyMs);
+  const timer = setInterval(() => void run(), EVERY_MS);
   shutdown.add('refuse', 'encrypting anew', () => clearInterval(timer));
   void run();
 }
