@@ -28,6 +28,9 @@ const CONNECT_TIMEOUT_MS = 5000;
 // A server whose host is gone answers nothing, and refuses nothing either.
 const QUERY_TIMEOUT_MS = 30_000;
 const INT8_OID = 20;
+// One plan for all values of a statement. Left to itself the server plans many of them anew for each call once their tables have
+// grown, in a quarter of its time (docs/decisions/0038).
+const SERVER_OPTIONS = '-c plan_cache_mode=force_generic_plan';
 
 /** Connects lazily: the first query opens the first connection. `max` bounds the connections. int8 is read as a number. */
 export function connect(options: { url: string; max: number; name: string; onError: (err: Error) => void }): Database {
@@ -36,6 +39,7 @@ export function connect(options: { url: string; max: number; name: string; onErr
     connectionString: options.url,
     max: options.max,
     application_name: options.name,
+    options: SERVER_OPTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: 60_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,

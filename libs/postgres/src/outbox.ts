@@ -30,7 +30,7 @@ export function outboxJson(events: readonly OutgoingEvent[]): string {
 export type Publish = (event: Omit<OutgoingEvent, 'ref'>) => Promise<void>;
 
 const REMOVE_ROWS_MAX = 1000;
-const REMOVE_LINGER_MS = 50;
+const REMOVE_LINGER_MS = 200;
 const SWEEP_AGE_MS = 2000;
 const SWEEP_ROWS = 500;
 const SWEEP_EVERY_MS = 1000;

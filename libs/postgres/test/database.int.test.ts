@@ -33,6 +33,20 @@ describe('a database', () => {
     expect(await db.query(statement('big', 'select 9007199254740991::int8 as n, count(*) as rows from note'))).toEqual([{ n: Number.MAX_SAFE_INTEGER, rows: 0 }]);
   });
 
+  test('plans a statement for all values at once, however its table has grown since', async () => {
+    const find = statement('find', 'select text from note where text = any($1::text[])');
+    const plans = await db.transaction(async (query) => {
+      for (let at = 0; at < 10; at += 1) await query(find, [['a']]);
+      await query(statement('grow', `insert into note select 'many ' || n from generate_series(1, 5000) n`));
+      await query(statement('analyze', 'analyze note'));
+      for (let at = 0; at < 10; at += 1) await query(find, [['a']]);
+      const counted = await query<{ generic: number; custom: number }>(statement('plans', `select generic_plans as generic, custom_plans as custom from pg_prepared_statements where name = 'find'`));
+      await query(statement('shrink', `delete from note where text like 'many %'`));
+      return counted;
+    });
+    expect(plans).toEqual([{ generic: 20, custom: 0 }]);
+  });
+
   test('commits a transaction whole, or not at all when it throws', async () => {
     expect(await db.transaction(async (query) => {
       await query(ADD, ['one']);
