@@ -1,4 +1,4 @@
-import { claimedColumns, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
+import { outboxCte, statement, type WorkTable } from '@nightshift/postgres';
 
 /** Calls as a table of work. */
 export const CALLS: WorkTable = {
@@ -7,7 +7,7 @@ export const CALLS: WorkTable = {
   columns: `t.run_id as "runId", t.org_id as "orgId", t.pool, t.step, t.tool, t.arguments, t.egress_allow as "egressAllow", t.traceparent`,
 };
 
-/** Inserts calls, claimed where `claim` says so and their lane holds fewer than $3. Known calls are left alone. */
+/** Inserts calls, claimed where `claim` says so and their lane holds fewer than $3. Known calls are left alone. Returns of the new ones what the database has decided. */
 export const INSERT = statement(
   'tools.insert',
   `with input as (
@@ -22,9 +22,9 @@ export const INSERT = statement(
      from (select i.*, claim and i.place + coalesce(l.held, 0) <= $3 as claims from input i left join lanes l on l.pool = i.pool and l.lane = i.lane) i
      order by id
      on conflict (id) do nothing
-     returning *
+     returning id, epoch, attempts, lease_until is not null as claimed
    )
-   select ${claimedColumns(CALLS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t`,
+   select * from t`,
 );
 
 /** Ends calls whose epoch still holds, with the events that say so. Returns the ids written, and whether others of their lane are due. */

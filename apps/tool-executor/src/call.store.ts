@@ -1,6 +1,7 @@
 import { AppError, type ToolResult, type OutgoingEvent } from '@nightshift/contracts';
 import { type Claimed, type Database, flusher, newestEndings, outboxEvent, outboxJson, type Relay } from '@nightshift/postgres';
 import { contextOf } from '@nightshift/runtime';
+import { must } from '@nightshift/std';
 import { type Call, callKey, completedEvent } from './call.ts';
 import { CANCEL, COMMIT, DONE, EMIT, FORGET, INSERT } from './call.sql.ts';
 
@@ -41,8 +42,10 @@ export class CallStore {
   }
 
   /** Inserts calls; known ones are skipped. Returns the new ones and whether they were claimed. */
-  insert(calls: readonly NewCall[]): Promise<(ClaimedCall & { claimed: boolean })[]> {
-    return this.#db.query(INSERT, [JSON.stringify(calls), this.#leaseMs, this.#laneMax]);
+  async insert(calls: readonly NewCall[]): Promise<(ClaimedCall & { claimed: boolean })[]> {
+    const rows = await this.#db.query<Pick<ClaimedCall, 'id' | 'epoch' | 'attempts'> & { claimed: boolean }>(INSERT, [JSON.stringify(calls), this.#leaseMs, this.#laneMax]);
+    const byId = new Map(calls.map((call) => [call.id, call]));
+    return rows.map((row) => ({ ...must(byId.get(row.id), 'call'), ...row, queueAgeMs: 0 }));
   }
 
   async #commitMany(all: readonly Ending[]): Promise<Committed[]> {
