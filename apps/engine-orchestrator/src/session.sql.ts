@@ -1,15 +1,13 @@
 import { claimedColumns, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
 import { FRAMES_INPUT } from './frame.sql.ts';
 
-/** Sessions as a table of work: a due session has a turn to make, or tool results to ask for. */
-export const SESSIONS: WorkTable = {
-  name: 'engine.sessions',
-  id: 'run_id',
-  columns: `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, t.request, t.traceparent, t.state, t.step, t.pending,
-    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.frame_tail as "frameTail", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at as "startedAt"`,
-};
+const columnsWith = (request: string): string => `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, ${request}, t.traceparent, t.state, t.step, t.pending,
+    t.calls, t.usage, t.outcome, t.frame_seq as "frameSeq", t.frame_tail as "frameTail", t.upstream_failures as "upstreamFailures", t.check_count as "checkCount", t.started_at as "startedAt"`;
 
-/** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. */
+/** Sessions as a table of work: a due session has a turn to make, or tool results to ask for. */
+export const SESSIONS: WorkTable = { name: 'engine.sessions', id: 'run_id', columns: columnsWith('t.request') };
+
+/** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. Returns of the new ones what the database has decided. */
 export const INSERT = statement(
   'engine.insert',
   `with input as (
@@ -21,10 +19,10 @@ export const INSERT = statement(
        claim::int, claim::int, case when claim then now() end
      from input
      on conflict (run_id) do nothing
-     returning *
-   ), written as (select run_id as ref from t where lease_until is not null),
+     returning run_id as "runId", epoch, attempts, started_at as "startedAt", lease_until is not null as claimed
+   ), written as (select "runId" as ref from t where claimed),
    ${outboxCte('engine', '$2', 'written')}
-   select ${claimedColumns(SESSIONS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t`,
+   select * from t`,
 );
 
 /** Notes that the first turn of claimed sessions ($1 ids) begins, with the events that say so. Returns when that was, of those of which it was not noted yet. */
@@ -96,12 +94,13 @@ export const RESUME = statement(
 /**
  * Stores tool results, and in the same statement counts them down: a session whose last result has come is due now,
  * and claimed where `claim` says so. A result that is known already changes nothing; of one for which the run has no room
- * any more, $3 is stored instead.
+ * any more, $3 is stored instead. Where `known` says that the caller knows the session as it was, the request is left out, and
+ * the results of the turn come with it: those stored by this statement, and those stored earlier.
  */
 export const RESULTS = statement(
   'engine.results',
   `with input as (
-     select * from json_to_recordset($1::json) as x("runId" text, step int, "callId" text, body json, claim boolean)
+     select * from json_to_recordset($1::json) as x("runId" text, step int, "callId" text, body json, claim boolean, known boolean)
    ), locked as (
      select run_id, result_room from engine.sessions where run_id in (select "runId" from input) order by run_id for update
    ), sized as (
@@ -114,10 +113,10 @@ export const RESULTS = statement(
        case when bytes > result_room or octet_length(body::text) > result_room then json_build_object('kind', 'result', 'step', step, 'callId', "callId", 'result', $3::json) else body end
      from sized
      on conflict do nothing
-     returning run_id, step, octet_length(body::text) as bytes
+     returning run_id, step, body, octet_length(body::text) as bytes
    ), counted as (
-     select n.run_id, n.step, count(*)::int as results, sum(n.bytes) as bytes, bool_or(c.claim) as claim
-     from inserted n join (select "runId", bool_or(claim) as claim from input group by 1) c on c."runId" = n.run_id group by 1, 2
+     select n.run_id, n.step, count(*)::int as results, sum(n.bytes) as bytes, json_agg(n.body) as bodies, bool_or(c.claim) as claim, bool_or(c.known) as known
+     from inserted n join (select "runId", step, bool_or(claim) as claim, bool_or(known) as known from input group by 1, 2) c on c."runId" = n.run_id and c.step = n.step group by 1, 2
    ), t as (
      update engine.sessions s set pending = s.pending - c.results, result_room = s.result_room - c.bytes,
        due_at = case when s.pending = c.results then now() else s.due_at end,
@@ -127,9 +126,13 @@ export const RESULTS = statement(
        attempts = case when s.pending > c.results then s.attempts when c.claim then 1 else 0 end
      from counted c
      where s.run_id = c.run_id and s.state = 'active' and s.pending > 0 and s.step = c.step + 1
-     returning s.*
+     returning s.*, c.known, c.bodies, c.results
    )
-   select ${claimedColumns(SESSIONS)}, 0 as "queueAgeMs", t.lease_until is not null as claimed from t where t.pending = 0`,
+   select ${claimedColumns({ ...SESSIONS, columns: columnsWith('case when not t.known then t.request end as request') })}, 0 as "queueAgeMs", t.lease_until is not null as claimed,
+     case when t.known then t.bodies end as results,
+     case when t.known and t.results < json_array_length(t.calls) then
+       (select json_agg(j.body) from engine.journal j where j.run_id = t.run_id and j.step = t.step - 1 and j.kind = 'result') end as "earlierResults"
+   from t where t.pending = 0`,
 );
 
 /** Stops sessions, inserting those nobody has seen in their final state. Returns them all, with what they used and wait for. */

@@ -1,13 +1,15 @@
 import type { ToolResult, UsageRecorded, OutgoingEvent } from '@nightshift/contracts';
 import { type Claimed, type Database, flusher, newestEndings, outboxJson, type Relay } from '@nightshift/postgres';
+import { must } from '@nightshift/std';
 import { usageOf } from './engine-events.ts';
 import { type Chunk, columnsOf, lastOf } from './frame.store.ts';
-import { checkDelayMs, type JournalEntry, journaled, type ListingsEntry, type Session, type TurnEntry } from './session.ts';
+import { KnownSessions } from './known-sessions.store.ts';
+import { checkDelayMs, type JournalEntry, journaled, type ListingsEntry, newSession, type ResultEntry, type Session, type SessionEnd, type TurnEntry } from './session.ts';
 import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
-/** A session as a claim returns it; `claimed`: by the statement that made it due, so that nobody has had it since its last commit. */
-export type ClaimedSession = Session & Claimed & { readonly claimed?: boolean };
+/** A session as a claim returns it; `claimed`: by the statement that made it due, so that nobody has had it since its last commit; `journal`: where it need not be read. */
+export type ClaimedSession = Session & Claimed & { readonly claimed?: boolean; readonly journal?: readonly JournalEntry[] };
 
 /** A session to insert; `claim`: this process begins its first turn at once. */
 export type NewSession = Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'pool' | 'engine' | 'request' | 'traceparent'> & { readonly claim: boolean };
@@ -24,9 +26,6 @@ export interface ArrivedResult {
 
 /** What is known of a session that was stopped. */
 export type StoppedSession = Pick<Session, 'runId' | 'orgId' | 'pool' | 'step' | 'usage' | 'calls' | 'pending' | 'traceparent' | 'outcome' | 'startedAt' | 'frameSeq' | 'frameTail'>;
-
-/** How far a session is. */
-export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'startedAt' | 'frameSeq' | 'frameTail'>;
 
 interface Ending {
   readonly session: ClaimedSession;
@@ -47,6 +46,8 @@ interface PutBack {
   readonly events: readonly OutgoingEvent[];
 }
 
+type WrittenResults = ClaimedSession & { claimed: boolean; results: ResultEntry[] | null; earlierResults: ResultEntry[] | null };
+
 type JournalRow = { runId: string; step: number; callId: string; kind: JournalEntry['kind']; body: JournalEntry };
 
 /** Takes the place of a call id in the key of what MCP servers offered; real ones begin with `call_`. */
@@ -63,6 +64,7 @@ export class SessionStore {
   readonly #db: Database;
   readonly #relay: Relay;
   readonly #leaseMs: number;
+  readonly #known = new KnownSessions();
   /** Ends a turn; false when the session is no longer this worker's. */
   readonly commit: (ending: Ending) => Promise<boolean>;
   /** Puts a held session back without a turn; false when it is no longer this worker's. */
@@ -87,21 +89,45 @@ export class SessionStore {
 
   /** Inserts sessions; known ones are skipped. Returns the new ones and whether they were claimed. */
   async insert(sessions: readonly NewSession[], events: readonly OutgoingEvent[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
-    const rows = await this.#db.query<ClaimedSession & { claimed: boolean }>(INSERT, [JSON.stringify(sessions), outboxJson(events), this.#leaseMs]);
+    const rows = await this.#db.query<Pick<ClaimedSession, 'runId' | 'epoch' | 'attempts' | 'startedAt'> & { claimed: boolean }>(INSERT, [JSON.stringify(sessions), outboxJson(events), this.#leaseMs]);
     const begun = new Set(rows.filter((row) => row.claimed).map((row) => row.runId));
     this.#relay.hand(events.filter((event) => begun.has(event.ref)));
-    return rows;
+    const byId = new Map(sessions.map((session) => [session.runId, session]));
+    return rows.map((row) => {
+      const session = newSession(must(byId.get(row.runId), 'session'));
+      return { ...session, ...row, id: row.runId, lane: session.orgId, queueAgeMs: 0 };
+    });
   }
 
   /** Stores tool results, as far as the run has room for them; returns the sessions whose last awaited result came. */
-  results(results: readonly ArrivedResult[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
-    const rows = results.map(({ runId, step, callId, result, traceparent, claim }) => ({ runId, step, callId, claim, body: { kind: 'result', step, callId, result: journaled(result), traceparent } }));
-    return this.#db.query(RESULTS, [JSON.stringify(rows), this.#leaseMs, JSON.stringify(NO_ROOM)]);
+  async results(results: readonly ArrivedResult[]): Promise<(ClaimedSession & { claimed: boolean })[]> {
+    const known = new Map(results.map(({ runId, step }) => [`${runId} ${step + 1}`, this.#known.waiting(runId, step)]));
+    const rows = results.map(({ runId, step, callId, result, traceparent, claim }) => {
+      const body = { kind: 'result', step, callId, result: journaled(result), traceparent };
+      return { runId, step, callId, claim, known: known.get(`${runId} ${step + 1}`) !== undefined, body };
+    });
+    const written = await this.#db.query<WrittenResults>(RESULTS, [JSON.stringify(rows), this.#leaseMs, JSON.stringify(NO_ROOM)]);
+    return written.map(({ results: stored, earlierResults, ...session }) => {
+      const before = known.get(`${session.runId} ${session.step}`);
+      this.#known.leave(session.runId);
+      if (!before || !stored) return session;
+      const arrived = new Map([...(earlierResults ?? []), ...stored].map((entry) => [entry.callId, entry]));
+      const awaited = (session.calls ?? []).toSorted().map((callId) => arrived.get(callId));
+      // What another statement stored while this one waited for it is counted, but not seen.
+      const isWhole = awaited.every((entry) => entry !== undefined);
+      return { ...session, request: before.request, ...(isWhole && { journal: [...before.journal, ...awaited] }) };
+    });
+  }
+
+  /** Says what the journal of a session is that was committed and waits for results now, which are then given out with it. */
+  remember({ runId, step, request }: Pick<Session, 'runId' | 'step' | 'request'>, journal: readonly JournalEntry[]): void {
+    this.#known.wait(runId, { step, request, journal });
   }
 
   /** Stops sessions for good. */
   stop(sessions: readonly Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'pool' | 'engine' | 'traceparent'>[]): Promise<StoppedSession[]> {
     const unique = [...new Map(sessions.map((session) => [session.runId, session])).values()];
+    for (const { runId } of unique) this.#known.leave(runId);
     return this.#db.query(STOP, [JSON.stringify(unique)]);
   }
 
@@ -113,8 +139,10 @@ export class SessionStore {
   }
 
   /** How far sessions are. */
-  ends(runIds: readonly string[]): Promise<SessionEnd[]> {
-    return this.#db.query<SessionEnd>(ENDS, [runIds]);
+  async ends(runIds: readonly string[]): Promise<SessionEnd[]> {
+    const known = runIds.flatMap((runId) => this.#known.ended(runId) ?? []);
+    const others = runIds.filter((runId) => !this.#known.ended(runId));
+    return others.length === 0 ? known : [...known, ...(await this.#db.query<SessionEnd>(ENDS, [others]))];
   }
 
   /** Sessions by id. */
@@ -146,6 +174,10 @@ export class SessionStore {
     ]);
     const chunks = columnsOf(endings.flatMap(({ frames }) => (frames && frames.frames.length > 0 ? [frames] : [])));
     const written = await this.#write(COMMIT, endings, [JSON.stringify(rows), outboxJson(endings.flatMap((ending) => ending.events)), JSON.stringify(journal), ...chunks]);
+    for (const [index, { runId, step, usage, outcome, frameSeq, frameTail }] of rows.entries()) {
+      const { session: { orgId, pool, traceparent, startedAt }, next } = must(endings[index], 'ending');
+      if (next === 'done' && written.has(runId)) this.#known.end({ runId, orgId, pool, traceparent, state: 'done', step, usage, outcome: outcome ?? null, startedAt, frameSeq, frameTail });
+    }
     return all.map((ending) => newest.get(ending.session.id) === ending && written.has(ending.session.id));
   }
 

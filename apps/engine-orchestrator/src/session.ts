@@ -87,6 +87,18 @@ export interface Session {
   readonly startedAt: Date | null;
 }
 
+/** How far a session is. */
+export type SessionEnd = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent' | 'state' | 'step' | 'usage' | 'outcome' | 'startedAt' | 'frameSeq' | 'frameTail'>;
+
+const NO_USAGE: StepUsage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, toolCalls: {} };
+
+/** A session before its first turn. */
+export function newSession(given: Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 'pool' | 'engine' | 'request' | 'traceparent'>): Session {
+  const { runId, orgId, apiKeyId, pool, engine, request, traceparent } = given;
+  const begun = { state: 'active', step: 0, pending: 0, calls: null, usage: NO_USAGE, outcome: null, frameSeq: 0, frameTail: '', upstreamFailures: 0, checkCount: 0, startedAt: null } as const;
+  return { runId, orgId, apiKeyId, pool, engine, request, traceparent, ...begun };
+}
+
 /** The sum of two usages. */
 export function addUsage(a: StepUsage, b: StepUsage): StepUsage {
   // Names come from the model: on a plain object "constructor" is there already.

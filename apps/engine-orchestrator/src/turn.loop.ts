@@ -109,7 +109,7 @@ export class TurnLoop {
     let session = claimed;
     const opening = session.step === 0 ? await this.#opening(session, held) : undefined;
     if (opening === 'put back') return;
-    let journal = opening ?? (await patiently(() => this.#options.sessions.journal(session.runId), held));
+    let journal = opening ?? session.journal ?? (await patiently(() => this.#options.sessions.journal(session.runId), held));
     const feed = await this.#feedOf(session, journal, held);
     try {
       for (;;) {
@@ -122,10 +122,12 @@ export class TurnLoop {
         if (!frames) return;
         const listings = session.step === 0 ? opening?.find((entry) => entry.kind === 'listings') : undefined;
         const committed = await patiently(() => this.#options.sessions.commit({ session, end, next: onward, events, listings, frames }), held);
-        if (committed) feed.committed(frames);
-        if (!committed || onward !== 'turn') return;
+        if (!committed) return;
+        feed.committed(frames);
         session = { ...session, step: session.step + 1, usage: end.usage, upstreamFailures: 0 };
         journal = [...journal, end.entry, ...end.results];
+        if (onward === 'tools') this.#options.sessions.remember(session, journal);
+        if (onward !== 'turn') return;
       }
     } finally {
       feed.close();

@@ -160,9 +160,14 @@ describe('tool results', () => {
     const deliveries = sessions.flatMap(({ runId }) => [...calls, ...calls].map((callId) => arrived(runId, callId)));
     const shuffled = deliveries.map((delivery, index) => ({ delivery, at: (index * 7919) % deliveries.length })).toSorted((a, b) => a.at - b.at).map(({ delivery }) => delivery);
     const replicas = [on.store(), on.store(), on.store(), on.store()];
+    for (const { runId, request } of sessions) for (const replica of replicas) replica.remember({ runId, step: 1, request }, await store.journal(runId));
     const woken = await Promise.all(
       Array.from({ length: 20 }, (_, batch) => replicas[batch % 4]!.results(shuffled.slice(batch * 20, batch * 20 + 20))),
     );
+    for (const { runId, request, journal = await store.journal(runId) } of woken.flat()) {
+      expect(journal.flatMap((entry) => (entry.kind === 'result' ? [entry.callId] : []))).toEqual(calls.toSorted());
+      expect(request).toEqual(sessions[0]!.request);
+    }
     expect(woken.flat().map(({ runId }) => runId).toSorted()).toEqual(sessions.map(({ runId }) => runId).toSorted());
     expect(await on.sql('select distinct pending, due_at <= now() as due from engine.sessions')).toEqual([{ pending: 0, due: true }]);
   });
