@@ -1,4 +1,4 @@
-import { TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
+import { SHARED_POOL, TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
 import { flusher } from '@nightshift/postgres';
 import { type CheckResult, type Logger, metrics } from '@nightshift/runtime';
 import { must } from '@nightshift/std';
@@ -35,27 +35,28 @@ export class KafkaBus implements Bus {
   #down = false;
   #troubleAt = 0;
   #queued = 0;
-  #batches = Math.floor(Math.random() * TOPIC_PARTITIONS);
-  #partitionBytes = 0;
   #probing = false;
   readonly #prober: NodeJS.Timeout;
   #closing = false;
-  readonly #send: (event: BusEvent) => Promise<Error | undefined>;
+  /** By topic: how many batches were begun, and the bytes of the last one. */
+  readonly #batches = new Map<string, { count: number; bytes: number }>();
+  /** By pool, so that what is said to a dedicated pool does not wait for what is said to all others. */
+  readonly #lanes = new Map<string, (event: BusEvent) => Promise<Error | undefined>>();
 
   constructor(options: KafkaOptions) {
     this.#options = options;
     this.#kafka = kafkaClient(options, options.log);
     // All of a batch goes to one partition, and the next batch to the next: a key only spreads load, and fewer and larger
     // batches cost everybody less, the brokers, and the consumers whose statements they become.
-    const createPartitioner = () => ({ partitionMetadata, message }: PartitionerArgs): number => {
-      this.#partitionBytes += message.value?.length ?? 0;
-      if (this.#partitionBytes > PARTITION_BYTES_MAX) this.#nextPartition();
-      return must(partitionMetadata[this.#batches % partitionMetadata.length], 'partition').partitionId;
+    const createPartitioner = () => ({ topic, partitionMetadata, message }: PartitionerArgs): number => {
+      const batch = must(this.#batches.get(topic), 'batch');
+      batch.bytes += message.value?.length ?? 0;
+      if (batch.bytes > PARTITION_BYTES_MAX) this.#nextPartition(topic);
+      return must(partitionMetadata[must(this.#batches.get(topic), 'batch').count % partitionMetadata.length], 'partition').partitionId;
     };
     this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner });
     this.#admin = this.#kafka.admin();
     this.#topics = new KafkaTopics(this.#kafka, options.log);
-    this.#send = flusher<BusEvent, Error | undefined>((events) => this.#sendBatch(events));
     this.#prober = setInterval(() => void this.#probe(), PROBE_EVERY_MS).unref();
   }
 
@@ -64,13 +65,19 @@ export class KafkaBus implements Bus {
     const isPausing = this.#down && Date.now() - this.#troubleAt < TRY_AGAIN_MS;
     if (isPausing || this.#queued >= QUEUED_MAX) throw new KafkaUnavailable('kafka is not available');
     this.#queued += 1;
-    const refused = await this.#send(event).finally(() => (this.#queued -= 1));
+    const refused = await this.#laneOf(event)(event).finally(() => (this.#queued -= 1));
     if (refused) throw refused;
+  }
+
+  #laneOf({ topic, pool }: BusEvent): (event: BusEvent) => Promise<Error | undefined> {
+    const name = TOPICS[topic].perPool ? pool : SHARED_POOL;
+    const lane = this.#lanes.get(name) ?? flusher<BusEvent, Error | undefined>((events) => this.#sendBatch(events));
+    this.#lanes.set(name, lane);
+    return lane;
   }
 
   /** An event whose topic cannot be made or may not be written is answered with an error, and hurts no other. */
   async #sendBatch(events: readonly BusEvent[]): Promise<(Error | undefined)[]> {
-    this.#nextPartition();
     const byTopic = new Map<string, { key: string; value: string; headers: Record<string, string> }[]>();
     for (const event of events) {
       const topic = topicName(event.topic, event.pool);
@@ -81,6 +88,7 @@ export class KafkaBus implements Bus {
       if (messages) messages.push(message);
       else byTopic.set(topic, [message]);
     }
+    for (const topic of byTopic.keys()) this.#nextPartition(topic);
     try {
       await this.#connect();
       const known = await this.#topics.ensure([...byTopic.keys()]);
@@ -96,9 +104,9 @@ export class KafkaBus implements Bus {
     }
   }
 
-  #nextPartition(): void {
-    this.#batches += 1;
-    this.#partitionBytes = 0;
+  #nextPartition(topic: string): void {
+    const count = this.#batches.get(topic)?.count ?? Math.floor(Math.random() * TOPIC_PARTITIONS);
+    this.#batches.set(topic, { count: count + 1, bytes: 0 });
   }
 
   #noteTrouble(): void {
