@@ -42,10 +42,10 @@ export const executorHost = '127.0.0.2';
 const root = new URL('..', import.meta.url).pathname;
 const entry: Record<Shape, string> = { standalone: 'apps/standalone/dist/main.js', cluster: 'tools/cluster.ts' };
 
-/** A port below the range that the kernel gives to outgoing connections, so that it can be closed and opened again. */
+/** A port below those that the kernel gives to outgoing connections and those that products choose for themselves, so that it can be closed and opened again. */
 export async function quietPort(): Promise<number> {
   for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 18_000);
+    const port = 4_000 + Math.floor(Math.random() * 8_000);
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once('error', () => resolve(false));
