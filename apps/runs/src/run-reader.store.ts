@@ -80,7 +80,8 @@ export class RunReader {
   async finishedSince({ sinceMs, cursor }: CatchUpQuery): Promise<{ events: MissedFinish[]; nextCursor: string | null }> {
     const [at, id] = cursor === undefined ? [new Date(Date.now() - sinceMs), ''] : readPosition(cursor);
     const rows = await this.#prisma.run.findMany({
-      where: { OR: [{ completedAt: { gt: at } }, { completedAt: at, id: { gt: id } }] },
+      // The first condition is in the others, and the one that the index takes.
+      where: { completedAt: { gte: at }, OR: [{ completedAt: { gt: at } }, { completedAt: at, id: { gt: id } }] },
       orderBy: [{ completedAt: 'asc' }, { id: 'asc' }],
       take: CATCH_UP_ROWS,
       omit: { request: true },
