@@ -1,7 +1,7 @@
-import { type Statement, statement } from '@nightshift/postgres';
+import { hotStatement, type Statement, statement } from '@nightshift/postgres';
 
 /** Counts turns, each (run, step) once; returns, by organisation, what was new. */
-export const COUNT_TURNS = statement(
+export const COUNT_TURNS = hotStatement(
   'billing.count_turns',
   `with counted as (
    insert into billing.usage_events (run_id, step, org_id, api_key_id, engine, input_tokens, output_tokens, cached_input_tokens, tool_calls, cost_micro_usd, recorded_at)
@@ -16,7 +16,7 @@ export const COUNT_TURNS = statement(
 );
 
 /** Counts runs that have ended, each once; returns, by organisation, how many were new. */
-export const COUNT_RUNS = statement(
+export const COUNT_RUNS = hotStatement(
   'billing.count_runs',
   `with counted as (
    insert into billing.finished_runs (run_id, org_id, api_key_id, engine, completed_at, input_tokens, output_tokens)

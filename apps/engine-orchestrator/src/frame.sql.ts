@@ -1,4 +1,4 @@
-import { statement } from '@nightshift/postgres';
+import { hotStatement, statement } from '@nightshift/postgres';
 
 /** Frames to insert as a table, from four parameters: run, seq, last and body. */
 export const FRAMES_INPUT = (first: number): string =>
@@ -8,7 +8,7 @@ export const FRAMES_INPUT = (first: number): string =>
  * Stores frames of sessions ($5 epochs) that are still held; returns those that are stored. Who writes when a session is
  * just being taken over or stopped meets the other at the same number: one of the two is not stored, and looks again.
  */
-export const APPEND = statement(
+export const APPEND = hotStatement(
   'engine.append_frames',
   `insert into engine.frames (run_id, seq, last, body)
    select f.run_id, f.seq, f.last, f.body
@@ -23,7 +23,7 @@ export const APPEND = statement(
 const PACK_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Stores the last frames of runs; returns those that are stored. What has many rows is worth packing; what is packed has ended. */
-export const APPEND_END = statement(
+export const APPEND_END = hotStatement(
   'engine.append_end',
   `insert into engine.frames (run_id, seq, last, body, ends, is_packable)
    select f.run_id, f.seq, f.last, f.body, true,

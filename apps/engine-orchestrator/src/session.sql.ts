@@ -1,4 +1,4 @@
-import { claimedColumns, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
+import { claimedColumns, hotStatement, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
 import { FRAMES_INPUT } from './frame.sql.ts';
 
 const columnsWith = (request: string): string => `t.run_id as "runId", t.org_id as "orgId", t.api_key_id as "apiKeyId", t.pool, t.engine, ${request}, t.traceparent, t.state, t.step, t.pending,
@@ -8,7 +8,7 @@ const columnsWith = (request: string): string => `t.run_id as "runId", t.org_id 
 export const SESSIONS: WorkTable = { name: 'engine.sessions', id: 'run_id', columns: columnsWith('t.request') };
 
 /** Inserts sessions, claimed where `claim` says so, with the event that says they started. Known runs are left alone. Returns of the new ones what the database has decided. */
-export const INSERT = statement(
+export const INSERT = hotStatement(
   'engine.insert',
   `with input as (
      select * from json_to_recordset($1::json) as x("runId" text, "orgId" text, "apiKeyId" text, pool text, engine text, request json, traceparent text, claim boolean)
@@ -26,7 +26,7 @@ export const INSERT = statement(
 );
 
 /** Notes that the first turn of claimed sessions ($1 ids) begins, with the events that say so. Returns when that was, of those of which it was not noted yet. */
-export const STARTED = statement(
+export const STARTED = hotStatement(
   'engine.started',
   `with written as (
      update engine.sessions set started_at = now() where run_id = any($1::text[]) and started_at is null and state = 'active' returning run_id as ref, started_at
@@ -38,7 +38,7 @@ export const STARTED = statement(
  * Ends turns whose epoch and step still hold: journal, new state, frames and events. Returns the sessions written. The step keeps a
  * commit whose answer was lost from being applied once more.
  */
-export const COMMIT = statement(
+export const COMMIT = hotStatement(
   'engine.commit',
   `with input as (
      select * from json_to_recordset($1::json) as x("runId" text, epoch int, next text, step int, pending int, calls json, usage json, outcome json, "resultBytes" bigint, "frameSeq" int, "frameTail" text, "delayMs" float8)
@@ -97,7 +97,7 @@ export const RESUME = statement(
  * any more, $3 is stored instead. Where `known` says that the caller knows the session as it was, the request is left out, and
  * the results of the turn come with it: those stored by this statement, and those stored earlier.
  */
-export const RESULTS = statement(
+export const RESULTS = hotStatement(
   'engine.results',
   `with input as (
      select * from json_to_recordset($1::json) as x("runId" text, step int, "callId" text, body json, claim boolean, known boolean)
@@ -115,7 +115,7 @@ export const RESULTS = statement(
      on conflict do nothing
      returning run_id, step, body, octet_length(body::text) as bytes
    ), counted as (
-     select n.run_id, n.step, count(*)::int as results, sum(n.bytes) as bytes, json_agg(n.body) as bodies, bool_or(c.claim) as claim, bool_or(c.known) as known
+     select n.run_id, n.step, count(*)::int as results, sum(n.bytes) as bytes, json_agg(n.body) filter (where c.known) as bodies, bool_or(c.claim) as claim, bool_or(c.known) as known
      from inserted n join (select "runId", step, bool_or(claim) as claim, bool_or(known) as known from input group by 1, 2) c on c."runId" = n.run_id and c.step = n.step group by 1, 2
    ), t as (
      update engine.sessions s set pending = s.pending - c.results, result_room = s.result_room - c.bytes,
@@ -153,14 +153,14 @@ export const EMIT = statement('engine.emit', `with written as (select ref from j
 export const LOAD = statement('engine.load', `select ${claimedColumns(SESSIONS)} from engine.sessions t where t.run_id = any($1::text[])`);
 
 /** How far sessions are, without their requests. */
-export const ENDS = statement(
+export const ENDS = hotStatement(
   'engine.ends',
   `select run_id as "runId", org_id as "orgId", pool, traceparent, state, step, usage, outcome, started_at as "startedAt", frame_seq as "frameSeq", frame_tail as "frameTail"
    from engine.sessions where run_id = any($1::text[])`,
 );
 
 /** The journals of runs, in order. */
-export const JOURNAL = statement(
+export const JOURNAL = hotStatement(
   'engine.journal',
   `select run_id as "runId", step, call_id as "callId", kind, body from engine.journal where run_id = any($1::text[]) order by run_id, step, kind desc, call_id`,
 );

@@ -113,8 +113,8 @@ export class SessionStore {
       if (!before || !stored) return session;
       const arrived = new Map([...(earlierResults ?? []), ...stored].map((entry) => [entry.callId, entry]));
       const awaited = (session.calls ?? []).toSorted().map((callId) => arrived.get(callId));
-      // What another statement stored while this one waited for it is counted, but not seen.
-      const isWhole = awaited.every((entry) => entry !== undefined);
+      // What another statement stored while this one waited for it is counted, but not seen. And a database that was set back may have had this turn twice.
+      const isWhole = awaited.every((entry): entry is ResultEntry => entry !== undefined && isAskedFor(before.journal, entry.callId));
       return { ...session, request: before.request, ...(isWhole && { journal: [...before.journal, ...awaited] }) };
     });
   }
@@ -140,8 +140,9 @@ export class SessionStore {
 
   /** How far sessions are. */
   async ends(runIds: readonly string[]): Promise<SessionEnd[]> {
-    const known = runIds.flatMap((runId) => this.#known.ended(runId) ?? []);
-    const others = runIds.filter((runId) => !this.#known.ended(runId));
+    const unique = [...new Set(runIds)];
+    const known = unique.flatMap((runId) => this.#known.ended(runId) ?? []);
+    const others = unique.filter((runId) => !this.#known.ended(runId));
     return others.length === 0 ? known : [...known, ...(await this.#db.query<SessionEnd>(ENDS, [others]))];
   }
 
@@ -227,4 +228,9 @@ export class SessionStore {
   async forget(days: number, limit: number): Promise<number> {
     return (await this.#db.query(FORGET, [days, limit])).length;
   }
+}
+
+/** Whether the last turn of a journal made this call. */
+function isAskedFor(journal: readonly JournalEntry[], callId: string): boolean {
+  return journal.findLast((entry) => entry.kind === 'turn')?.calls.some((call) => call.callId === callId) ?? false;
 }

@@ -1,5 +1,5 @@
 import { EVENT_BODY_BYTES_MAX } from '@nightshift/contracts';
-import { outboxCte, statement } from '@nightshift/postgres';
+import { hotStatement, outboxCte, statement } from '@nightshift/postgres';
 
 const COLUMNS = `r.id, r.org_id as "orgId", r.api_key_id as "apiKeyId", r.pool, r.engine, r.status, r.version, r.timeout_ms as "timeoutMs",
   r.callback_url as "callbackUrl", r.egress_allow as "egressAllow", r.response_content as "responseContent", r.answer_encoding as "answerEncoding", r.metadata, r.traceparent,
@@ -7,7 +7,7 @@ const COLUMNS = `r.id, r.org_id as "orgId", r.api_key_id as "apiKeyId", r.pool, 
   r.deadline_at as "deadlineAt", r.check_at as "checkAt", r.check_count as "checkCount"`;
 
 /** Inserts runs with their idempotency keys and events; a key older than a day is taken over. Returns the ids inserted. */
-export const CREATE = statement(
+export const CREATE = hotStatement(
   'runs.create',
   `with input as (
      select * from json_to_recordset($1::json) as x(id text, "orgId" text, "apiKeyId" text, pool text, engine text, request json, "timeoutMs" int,
@@ -35,7 +35,7 @@ export const CREATE = statement(
 export const FIND_KEY = statement('runs.find_key', `select run_id as "runId", body_hash as "bodyHash" from runs.idempotency_keys where org_id = $1 and route = $2 and key = $3 and created_at >= now() - interval '24 hours'`);
 
 /** Runs by id, with the database's time. */
-export const LOAD = statement('runs.load', `select ${COLUMNS}, now() as now from runs.runs r where r.id = any($1::text[])`);
+export const LOAD = hotStatement('runs.load', `select ${COLUMNS}, now() as now from runs.runs r where r.id = any($1::text[])`);
 
 /** Up to $1 runs that are due, with the database's time and, where they may travel, their requests. */
 export const DUE = statement('runs.due', `select ${COLUMNS}, case when octet_length(r.request::text) <= ${EVENT_BODY_BYTES_MAX} then r.request end as request, now() as now from runs.runs r where r.due_at <= now() order by r.due_at limit $1`);
@@ -72,7 +72,7 @@ export const DURATIONS = statement(
 );
 
 /** Writes changed runs that still have the version they were read with, with their events. Returns the ids written. */
-export const COMMIT = statement(
+export const COMMIT = hotStatement(
   'runs.commit',
   `with input as (
      select * from json_to_recordset($1::json) as x(id text, version int, status text, result json, error json, usage json, "startedAt" timestamptz,

@@ -1,4 +1,4 @@
-import { outboxCte, statement, type WorkTable } from '@nightshift/postgres';
+import { hotStatement, outboxCte, statement, type WorkTable } from '@nightshift/postgres';
 
 /** Calls as a table of work. */
 export const CALLS: WorkTable = {
@@ -8,7 +8,7 @@ export const CALLS: WorkTable = {
 };
 
 /** Inserts calls, claimed where `claim` says so and their lane holds fewer than $3. Known calls are left alone. Returns of the new ones what the database has decided. */
-export const INSERT = statement(
+export const INSERT = hotStatement(
   'tools.insert',
   `with input as (
      select *, row_number() over (partition by pool, lane, claim order by id) as place
@@ -28,7 +28,7 @@ export const INSERT = statement(
 );
 
 /** Ends calls whose epoch still holds, with the events that say so. Returns the ids written, and whether others of their lane are due. */
-export const COMMIT = statement(
+export const COMMIT = hotStatement(
   'tools.commit',
   `with input as (
      select * from json_to_recordset($1::json) as x(id text, epoch int, result json) order by id

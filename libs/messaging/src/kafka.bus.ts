@@ -40,7 +40,7 @@ export class KafkaBus implements Bus {
   #closing = false;
   /** By topic: how many batches were begun, and the bytes of the last one. */
   readonly #batches = new Map<string, { count: number; bytes: number }>();
-  /** By pool, so that what is said to a dedicated pool does not wait for what is said to all others. */
+  /** By pool, so that what is said to a dedicated pool does not wait for a batch of what is said to all others. */
   readonly #lanes = new Map<string, (event: BusEvent) => Promise<Error | undefined>>();
 
   constructor(options: KafkaOptions) {

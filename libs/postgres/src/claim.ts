@@ -1,4 +1,4 @@
-import { type Statement, statement } from './database.ts';
+import { hotStatement, type Statement, statement } from './database.ts';
 
 /**
  * A table of work. Its rows have `due_at` (null: nothing to do), `lease_until` (not null: held), `attempts` (claims since
@@ -88,7 +88,7 @@ export function claimStatement(table: WorkTable): Statement {
   const waiting = `pool = $1 and lease_until is null and due_at is not null`;
   const candidates = '(select * from expired union all select * from ranked)';
   const after = ownersShare ? `case when ${sqlOwnerOf('l.lane')} = any($7::text[]) then ${sqlOwnerOf('l.lane')} || '!' else l.lane end` : 'l.lane';
-  return statement(
+  return hotStatement(
     `${name}.claim`,
     `with recursive lanes(lane, n) as (
        (select lane, 1 from ${name} where ${waiting} and lane > $4 order by lane limit 1)

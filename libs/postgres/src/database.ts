@@ -5,11 +5,29 @@ import pg from 'pg';
 export interface Statement {
   readonly name: string;
   readonly text: string;
+  /** Planned once for all values: see `hotStatement`. */
+  readonly isHot?: true;
 }
 
 /** Names a statement, so that each connection prepares it once. */
 export function statement(name: string, text: string): Statement {
   return { name, text };
+}
+
+/**
+ * The same for a statement of the happy path of each run, which finds its rows by their keys whatever the values are: it is planned
+ * once on each connection, for all values (docs/decisions/0038).
+ */
+export function hotStatement(name: string, text: string): Statement {
+  return { name, text, isHot: true };
+}
+
+/** Where the database is, and what its connections are called. */
+export interface ConnectOptions {
+  readonly url: string;
+  readonly max: number;
+  readonly name: string;
+  readonly onError: (err: Error) => void;
 }
 
 /** A pool of connections to one PostgreSQL database. */
@@ -20,6 +38,8 @@ export interface Database {
   transaction<T>(work: (query: Database['query']) => Promise<T>): Promise<T>;
   /** For Prisma's adapter, which brings its own statements. */
   readonly pool: pg.Pool;
+  /** All connections: those of `pool`, and those of hot statements. */
+  readonly pools: readonly pg.Pool[];
   close(): Promise<void>;
 }
 
@@ -28,18 +48,54 @@ const CONNECT_TIMEOUT_MS = 5000;
 // A server whose host is gone answers nothing, and refuses nothing either.
 const QUERY_TIMEOUT_MS = 30_000;
 const INT8_OID = 20;
-// One plan for all values of a statement. Left to itself the server plans many of them anew for each call once their tables have
-// grown, in a quarter of its time (docs/decisions/0038).
-const SERVER_OPTIONS = '-c plan_cache_mode=force_generic_plan';
+// Left to itself the server plans a statement anew for each call when its tables have grown since the connection was made.
+const HOT_OPTIONS = '-c plan_cache_mode=force_generic_plan';
+/** What part of the connections is for other statements. */
+const OTHERS_SHARE = 1 / 2;
 
-/** Connects lazily: the first query opens the first connection. `max` bounds the connections. int8 is read as a number. */
-export function connect(options: { url: string; max: number; name: string; onError: (err: Error) => void }): Database {
+/** Connects lazily: the first query opens the first connection. `max` bounds the connections; hot statements have half of them to themselves. int8 is read as a number. */
+export function connect({ max, ...options }: ConnectOptions): Database {
+  const others = Math.max(1, Math.floor(max * OTHERS_SHARE));
+  const pool = poolOf(options, { max: others });
+  const hot = others < max ? poolOf(options, { max: max - others, options: HOT_OPTIONS }) : pool;
+  const pools = [...new Set([pool, hot])];
+  const transaction: Database['transaction'] = async (work) => {
+    const client = await pool.connect();
+    let failure: Error | undefined;
+    // A connection that ends between two statements has nobody else to tell, and an error that nobody hears ends the process.
+    const onLost = (err: Error): void => {
+      failure = err;
+      options.onError(err);
+    };
+    client.on('error', onLost);
+    try {
+      await client.query('begin');
+      const result = await work((stmt, params) => rowsOf(client, stmt, params));
+      await client.query('commit');
+      return result;
+    } catch (err) {
+      failure ??= err instanceof Error ? err : new Error(String(err));
+      await client.query('rollback').catch((rollback: Error) => options.onError(rollback));
+      throw err;
+    } finally {
+      client.removeListener('error', onLost);
+      client.release(failure !== undefined && isInfrastructure(failure) ? failure : undefined);
+    }
+  };
+  return {
+    query: (stmt, params) => rowsOf(stmt.isHot ? hot : pool, stmt, params),
+    transaction,
+    pool,
+    pools,
+    close: async () => void (await Promise.all(pools.map((one) => one.end()))),
+  };
+}
+
+function poolOf({ url, name, onError }: Omit<ConnectOptions, 'max'>, more: Pick<pg.PoolConfig, 'max' | 'options'>): pg.Pool {
   const typeParsers = { getTypeParser: ((oid: number, format?: 'text') => (oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser };
   const pool = new pg.Pool({
-    connectionString: options.url,
-    max: options.max,
-    application_name: options.name,
-    options: SERVER_OPTIONS,
+    connectionString: url,
+    application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: 60_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
@@ -47,37 +103,13 @@ export function connect(options: { url: string; max: number; name: string; onErr
     keepAliveInitialDelayMillis: 10_000,
     query_timeout: QUERY_TIMEOUT_MS,
     types: typeParsers,
+    ...more,
   });
-  pool.on('error', options.onError);
-  const query: Database['query'] = async <Row>(stmt: Statement, params: unknown[] = []) => (await pool.query({ name: stmt.name, text: stmt.text, values: params })).rows as Row[];
-  return {
-    query,
-    pool,
-    close: () => pool.end(),
-    async transaction(work) {
-      const client = await pool.connect();
-      let failure: Error | undefined;
-      // A connection that ends between two statements has nobody else to tell, and an error that nobody hears ends the process.
-      const onLost = (err: Error): void => {
-        failure = err;
-        options.onError(err);
-      };
-      client.on('error', onLost);
-      try {
-        await client.query('begin');
-        const result = await work(async <Row>(stmt: Statement, params: unknown[] = []) => (await client.query({ name: stmt.name, text: stmt.text, values: params })).rows as Row[]);
-        await client.query('commit');
-        return result;
-      } catch (err) {
-        failure ??= err instanceof Error ? err : new Error(String(err));
-        await client.query('rollback').catch((rollback: Error) => options.onError(rollback));
-        throw err;
-      } finally {
-        client.removeListener('error', onLost);
-        client.release(failure !== undefined && isInfrastructure(failure) ? failure : undefined);
-      }
-    },
-  };
+  return pool.on('error', onError);
+}
+
+async function rowsOf<Row>(connection: pg.Pool | pg.PoolClient, { name, text }: Statement, values: unknown[] = []): Promise<Row[]> {
+  return (await connection.query({ name, text, values })).rows as Row[];
 }
 
 const UNAVAILABLE = new Set([

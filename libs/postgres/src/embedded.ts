@@ -59,7 +59,7 @@ const settings = {
 };
 
 // For glibc, which gives a statement's memory back to the system at its end only to ask for it again: 4 % of the server's time.
-const memoryKept = { MALLOC_TOP_PAD_: '1048576', MALLOC_TRIM_THRESHOLD_: '67108864', MALLOC_MMAP_THRESHOLD_: '33554432' };
+const memoryKept = { MALLOC_TOP_PAD_: '1048576', MALLOC_TRIM_THRESHOLD_: '8388608', MALLOC_MMAP_THRESHOLD_: '4194304' };
 
 /**
  * Starts the PostgreSQL that comes with the npm package on 127.0.0.1, with its files in `dataDir`: `data/`, the

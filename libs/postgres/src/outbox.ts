@@ -1,6 +1,6 @@
 import type { OutgoingEvent } from '@nightshift/contracts';
 import { newId } from '@nightshift/std';
-import { type Database, isInfrastructure, type Statement, statement } from './database.ts';
+import { type Database, hotStatement, isInfrastructure, type Statement, statement } from './database.ts';
 import { flusher } from './flush.ts';
 
 /** An event to commit with the row `ref`. */
@@ -63,7 +63,7 @@ export class Relay {
     this.#publish = options.publish;
     this.#onTrouble = options.onTrouble;
     this.#giveUp = options.giveUp ?? (() => Promise.resolve(false));
-    const removeStatement = statement(`${schema}.outbox_remove`, `delete from ${schema}.outbox where id = any($1::text[])`);
+    const removeStatement = hotStatement(`${schema}.outbox_remove`, `delete from ${schema}.outbox where id = any($1::text[])`);
     this.#remove = flusher<string>(async (ids) => {
       await options.db.query(removeStatement, [[...ids].sort()]);
       return ids.map(() => undefined);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { connect, type Database, isInfrastructure, statement } from '@nightshift/postgres';
+import { connect, type Database, hotStatement, isInfrastructure, statement } from '@nightshift/postgres';
 import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
 import pg from 'pg';
 
@@ -33,18 +33,17 @@ describe('a database', () => {
     expect(await db.query(statement('big', 'select 9007199254740991::int8 as n, count(*) as rows from note'))).toEqual([{ n: Number.MAX_SAFE_INTEGER, rows: 0 }]);
   });
 
-  test('plans a statement for all values at once, however its table has grown since', async () => {
-    const find = statement('find', 'select text from note where text = any($1::text[])');
-    const plans = await db.transaction(async (query) => {
-      for (let at = 0; at < 10; at += 1) await query(find, [['a']]);
-      await query(statement('grow', `insert into note select 'many ' || n from generate_series(1, 5000) n`));
-      await query(statement('analyze', 'analyze note'));
-      for (let at = 0; at < 10; at += 1) await query(find, [['a']]);
-      const counted = await query<{ generic: number; custom: number }>(statement('plans', `select generic_plans as generic, custom_plans as custom from pg_prepared_statements where name = 'find'`));
-      await query(statement('shrink', `delete from note where text like 'many %'`));
-      return counted;
-    });
-    expect(plans).toEqual([{ generic: 20, custom: 0 }]);
+  test('plans a hot statement once for all values, however its table has grown since', async () => {
+    const [hot, admin] = [connect({ url: database.url, max: 2, name: 'test-hot', onError: (err) => lost.push(err) }), db];
+    const find = hotStatement('find', 'select text from note where text = any($1::text[])');
+    for (let at = 0; at < 10; at += 1) await hot.query(find, [['a']]);
+    await admin.query(statement('grow', `insert into note select 'many ' || n from generate_series(1, 5000) n`));
+    await admin.query(statement('analyze', 'analyze note'));
+    for (let at = 0; at < 10; at += 1) await hot.query(find, [['a']]);
+    expect(await hot.query(hotStatement('plans', `select generic_plans as generic, custom_plans as custom from pg_prepared_statements where name = 'find'`))).toEqual([{ generic: 20, custom: 0 }]);
+    expect(await hot.query(statement('mode', `select current_setting('plan_cache_mode') as mode`))).toEqual([{ mode: 'auto' }]);
+    await admin.query(statement('shrink', `delete from note where text like 'many %'`));
+    await hot.close();
   });
 
   test('commits a transaction whole, or not at all when it throws', async () => {

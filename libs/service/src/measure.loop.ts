@@ -41,10 +41,11 @@ export function measure({ name: service, schema, onBus, publishes }: Measured, d
   void round();
 }
 
-function noteConnections(service: string, { pool }: Database, { bus, hints, redisUrl }: Surroundings): void {
-  metrics.databaseConnections.set({ service, state: 'active' }, pool.totalCount - pool.idleCount);
-  metrics.databaseConnections.set({ service, state: 'idle' }, pool.idleCount);
-  metrics.databaseConnections.set({ service, state: 'waiting' }, pool.waitingCount);
+function noteConnections(service: string, { pools }: Database, { bus, hints, redisUrl }: Surroundings): void {
+  const sum = (count: (pool: Database['pool']) => number): number => pools.reduce((total, pool) => total + count(pool), 0);
+  metrics.databaseConnections.set({ service, state: 'active' }, sum((pool) => pool.totalCount - pool.idleCount));
+  metrics.databaseConnections.set({ service, state: 'idle' }, sum((pool) => pool.idleCount));
+  metrics.databaseConnections.set({ service, state: 'waiting' }, sum((pool) => pool.waitingCount));
   // In one process there is neither.
   if (redisUrl === undefined) return;
   metrics.dependencyUp.set({ service, dependency: 'kafka' }, bus.health().length === 0 ? 1 : 0);
