@@ -4,19 +4,19 @@ import { produce } from './kafka.produce.ts';
 
 const messagesOf = (...topics: string[]) => topics.map((topic) => ({ topic, messages: [{ key: 'k', value: topic }] }));
 
-/** Brokers that answer a request with the error of the first topic in it that has one. */
-function brokersWith(errors: Readonly<Record<string, Error>>) {
+/** Brokers that answer a request with the error of the first topic in it that has one, and are not sent those of `unsent`. */
+function brokersWith(errors: Readonly<Record<string, Error>>, unsent: readonly string[] = []) {
   const requests: string[][] = [];
   const stored: string[] = [];
   return {
     requests,
     stored,
     sendBatch: ({ topicMessages = [] }: ProducerBatch) => {
-      const topics = topicMessages.map(({ topic }) => topic);
+      const topics = topicMessages.map(({ topic }) => topic).filter((topic) => !unsent.includes(topic));
       requests.push(topics);
       stored.push(...topics.filter((topic) => !errors[topic]));
       const refused = topics.find((topic) => errors[topic]);
-      return refused === undefined ? Promise.resolve([]) : Promise.reject(errors[refused]);
+      return refused === undefined ? Promise.resolve(topics.map((topicName) => ({ topicName, partition: 0, errorCode: 0 }))) : Promise.reject(errors[refused]);
     },
   };
 }
@@ -46,5 +46,9 @@ describe('a request with messages of many topics', () => {
       await expect(produce(brokers, messagesOf('a', 'b'))).rejects.toBe(err);
       expect(brokers.requests).toHaveLength(1);
     }
+  });
+
+  test('fails as a whole where the client leaves a topic out and says nothing of it', async () => {
+    await expect(produce(brokersWith({}, ['b']), messagesOf('a', 'b'))).rejects.toThrow('no broker has taken the messages of b');
   });
 });

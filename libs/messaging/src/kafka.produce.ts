@@ -16,7 +16,11 @@ const ALL_REPLICAS = -1;
 export async function produce(producer: Pick<Producer, 'sendBatch'>, topicMessages: readonly TopicMessages[]): Promise<ReadonlyMap<string, string>> {
   if (topicMessages.length === 0) return new Map();
   try {
-    await producer.sendBatch({ acks: ALL_REPLICAS, topicMessages: [...topicMessages] });
+    const records = await producer.sendBatch({ acks: ALL_REPLICAS, topicMessages: [...topicMessages] });
+    // kafkajs asks no broker twice that has answered: what moved to such a one while it tried the others again, it leaves out.
+    const stored = new Set(records.map(({ topicName }) => topicName));
+    const missing = topicMessages.filter(({ topic }) => !stored.has(topic));
+    if (missing.length > 0) throw new Error(`no broker has taken the messages of ${missing.map(({ topic }) => topic).join(', ')}`);
     return new Map();
   } catch (err) {
     const reason = refusalOf(err);
