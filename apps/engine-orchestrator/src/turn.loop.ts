@@ -62,6 +62,7 @@ export class TurnLoop {
       slots: options.slots,
       laneMax: options.slots,
       leaseMs: options.leaseMs,
+      evenly: true,
       observer: options.observer,
       run: (session, held) => this.#run(session, held),
       announce: () => options.hints.send(this.#channel, ''),

@@ -5,5 +5,6 @@ export { flusher, type WriteMany } from './flush.ts';
 export { migrate, type MigrationState, migrationState } from './migrate.ts';
 export { outboxCte, outboxEvent, outboxJson, type Publish, Relay } from './outbox.ts';
 export { type Held, patiently } from './patiently.ts';
-export { Worker, type WorkObserver } from './work.ts';
+export { Worker } from './work.ts';
+export type { WorkObserver } from './work-observer.ts';
 export { type EmbeddedPostgres, embeddedUrl, startEmbeddedPostgres } from './embedded.ts';

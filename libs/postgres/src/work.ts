@@ -1,17 +1,9 @@
 import { type Backlog, backlogStatement } from './backlog.ts';
 import { type Claimed, claimStatement, handBackStatement, keepStatement, mayTake, ownerOf, type WorkTable } from './claim.ts';
 import { type Database, isInfrastructure } from './database.ts';
+import { Pace } from './pace.ts';
 import type { Held } from './patiently.ts';
-
-/** What a worker tells about itself; the caller turns it into metrics and log lines. */
-export interface WorkObserver {
-  claimed(queueAgeMs: number, attempts: number): void;
-  leaseLost(id: string): void;
-  backlog(backlog: Backlog): void;
-  /** How long it took to claim. */
-  asked?(ms: number): void;
-  trouble(err: unknown): void;
-}
+import type { WorkObserver } from './work-observer.ts';
 
 /** What a worker works on, and how. */
 export interface WorkerOptions<Row extends Claimed> {
@@ -23,6 +15,8 @@ export interface WorkerOptions<Row extends Claimed> {
   /** Of these, rows of one lane. */
   readonly laneMax: number;
   readonly leaseMs: number;
+  /** Where rows are held for long, takes up what waits a few rows at a time (see `Pace`). */
+  readonly evenly?: boolean;
   /** Does the effect and commits the outcome. */
   readonly run: (row: Row, held: Held) => Promise<void>;
   /** Tells other processes that rows are due which this one could not take. */
@@ -53,6 +47,7 @@ export class Worker<Row extends Claimed> {
   readonly #held = new Map<string, Holding>();
   readonly #options: WorkerOptions<Row>;
   readonly #statements;
+  readonly #pace: Pace;
   #reserved = 0;
   #cursor = '';
   #rowsWait = false;
@@ -67,6 +62,7 @@ export class Worker<Row extends Claimed> {
   constructor(options: WorkerOptions<Row>) {
     this.#options = options;
     const { table } = options;
+    this.#pace = new Pace(options.slots);
     this.#statements = { claim: claimStatement(table), keep: keepStatement(table), handBack: handBackStatement(table), backlog: backlogStatement(table) };
   }
 
@@ -80,7 +76,7 @@ export class Worker<Row extends Claimed> {
   reserve(wanted: number): number {
     if (this.#refusing || this.#timer === undefined) return 0;
     // Those that wait go first where slots are scarce; where they are not, they are claimed within milliseconds anyway.
-    if (this.#rowsWait && this.#free() < this.#options.slots / 2) return 0;
+    if (this.#rowsWait && (this.#pace.isSpreading || this.#free() < this.#options.slots / 2)) return 0;
     const granted = Math.max(0, Math.min(wanted, this.#free()));
     this.#reserved += granted;
     return granted;
@@ -133,11 +129,12 @@ export class Worker<Row extends Claimed> {
 
   /** While rows are held a claim waits a moment, so that it is one statement for several. */
   #claimSoon(): void {
-    if (this.#held.size === 0) return void this.#claim();
+    const waitMs = Math.max(this.#held.size === 0 ? 0 : CLAIM_PAUSE_MS, this.#pace.waitMs(performance.now()));
+    if (waitMs === 0) return void this.#claim();
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
       void this.#claim();
-    }, CLAIM_PAUSE_MS);
+    }, waitMs);
   }
 
   /** Aborts the row if this process holds it, because something outside has stopped it. */
@@ -149,6 +146,7 @@ export class Worker<Row extends Claimed> {
     // Its lease ran out while this process still worked on it: the older work must not go on beside the newer.
     this.#held.get(row.id)?.abort.abort(new Error('lease lost'));
     const abort = new AbortController();
+    const beganMs = performance.now();
     this.#options.observer.claimed(row.queueAgeMs, row.attempts);
     const done = this.#options
       .run(row, { signal: abort.signal })
@@ -161,6 +159,7 @@ export class Worker<Row extends Claimed> {
       )
       .finally(() => {
         if (this.#held.get(row.id)?.epoch === row.epoch) this.#held.delete(row.id);
+        if (this.#options.evenly) this.#pace.ended(performance.now() - beganMs);
         if (this.#rowsWait) this.#claimSoon();
       });
     this.#held.set(row.id, { epoch: row.epoch, lane: row.lane, abort, done });
@@ -177,21 +176,24 @@ export class Worker<Row extends Claimed> {
     try {
       do {
         this.#again = false;
-        const free = this.#free();
+        const free = Math.min(this.#free(), this.#pace.most);
         if (free <= 0 || !this.#kept || this.#refusing || this.#timer === undefined) return;
         this.#reserved += free;
         const { rows, withheld } = await this.#claimRows(free).finally(() => (this.#reserved -= free));
+        this.#pace.claimed(rows.length === free, performance.now());
         for (const row of rows) this.#hold(row);
         if (rows.length === free) isWhole = this.#cursor === '';
         if (rows.length === free || this.#cursor !== '') this.#again = true;
         else if (!isWhole) this.#again = isWhole = true;
         else if (!this.#again) this.#rowsWait = withheld;
-      } while (this.#again);
+      } while (this.#again && this.#pace.waitMs(performance.now()) === 0);
     } catch (err) {
+      this.#again = false;
       this.#options.observer.trouble(err);
     } finally {
       this.#claiming = false;
     }
+    if (this.#again) this.#claimSoon();
   }
 
   /** `withheld`: rows of owners that have had their share of the slots may be waiting for these to be free. */
@@ -224,8 +226,7 @@ export class Worker<Row extends Claimed> {
   async #keepThenClaim(): Promise<void> {
     this.#kept = this.#held.size === 0 || (await this.#keep());
     if (!this.#kept || this.#refusing) return;
-    this.#rowsWait = true;
-    void this.#claim();
+    this.wake();
   }
 
   /** False when the database could not be asked. */

@@ -41,7 +41,7 @@ export async function workStage() {
   };
 
   /** A worker whose rows run until they are let go or aborted; `began` is every row that it was given, in order. */
-  function worker({ pool = 'shared', slots = 10, laneMax = slots, leaseMs = LEASE_MS, hold = true, on = db, table = TABLE }: { table?: WorkTable; pool?: string; slots?: number; laneMax?: number; leaseMs?: number; hold?: boolean; on?: Database } = {}) {
+  function worker({ pool = 'shared', slots = 10, laneMax = slots, leaseMs = LEASE_MS, hold = true, on = db, table = TABLE, evenly = false }: { evenly?: boolean; table?: WorkTable; pool?: string; slots?: number; laneMax?: number; leaseMs?: number; hold?: boolean; on?: Database } = {}) {
     const began: Row[] = [];
     const aborted: string[] = [];
     const gates = new Map<string, () => void>();
@@ -58,7 +58,7 @@ export async function workStage() {
       }
       if (!signal.aborted) await commit(row);
     };
-    const made = new Worker<Row>({ db: on, table, pool, slots, laneMax, leaseMs, run, observer });
+    const made = new Worker<Row>({ db: on, table, pool, slots, laneMax, leaseMs, evenly, run, observer });
     const end = (id: string): void => gates.get(id)?.();
     workers.push({ worker: made, open: () => gates.forEach((open) => open()) });
     return { worker: made, began, aborted, end, ids: () => began.map((row) => row.id) };
