@@ -170,6 +170,7 @@ export class Worker<Row extends Claimed> {
       this.#again = true;
       return;
     }
+    if (this.#pace.waitMs(performance.now()) > 0) return this.#claimSoon();
     this.#claiming = true;
     // True while a pass over the lanes goes on that began with the first of them and has taken all that it saw.
     let isWhole = this.#cursor === '';

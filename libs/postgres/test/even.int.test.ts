@@ -15,15 +15,19 @@ afterAll(() => on.close());
 const SLOTS = 32;
 const rowsOf = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => ({ id: `${prefix}${String(index).padStart(3, '0')}` }));
 
-/** A worker that has held all of its slots for two seconds, as far as it knows, and holds nothing now; `claims` is how many rows each claim has taken since. */
+/** A worker that has held all of its slots for two seconds, as far as it knows, and holds nothing now; `claims` is how many rows each claim has taken since, and how long after the answer to the one before it came. */
 async function workerOfLongRows({ evenly }: { evenly: boolean }) {
   let passedMs = 0;
   const now = performance.now.bind(performance);
   jest.spyOn(performance, 'now').mockImplementation(() => now() + passedMs);
-  const claims: number[] = [];
+  const claims: { rows: number; afterMs: number }[] = [];
+  let answeredMs = -Infinity;
   const query: Database['query'] = async (asked, params) => {
+    if (asked.name !== `${TABLE.name}.claim`) return on.db.query<never>(asked, params);
+    const afterMs = now() - answeredMs;
     const rows = await on.db.query<never>(asked, params);
-    if (asked.name === `${TABLE.name}.claim`) claims.push(rows.filter(({ id }) => id !== null).length);
+    answeredMs = now();
+    claims.push({ rows: rows.filter(({ id }) => id !== null).length, afterMs });
     return rows;
   };
   await on.put(rowsOf('first', SLOTS));
@@ -45,13 +49,18 @@ async function workerOfLongRows({ evenly }: { evenly: boolean }) {
 
 describe('a worker whose rows are held for long', () => {
   test('takes up what waits a few rows at a time, lets nobody jump the queue meanwhile, and uses all of its slots', async () => {
-    const { worker, began, claims } = await workerOfLongRows({ evenly: true });
+    const { worker, began, claims, end, ids } = await workerOfLongRows({ evenly: true });
     await on.put(rowsOf('next', 2 * SLOTS));
     worker.wake();
     await waitFor(() => claims.length > 0);
     const granted = worker.reserve(1);
-    await waitFor(() => began.length === 2 * SLOTS);
-    expect({ most: Math.max(...claims), granted }).toEqual({ most: SLOTS / 16, granted: 0 });
+    // Some end meanwhile, which is no reason to claim sooner.
+    await waitFor(() => {
+      ids().slice(SLOTS, SLOTS + 6).forEach(end);
+      return began.length === 2 * SLOTS + 6;
+    });
+    expect({ most: Math.max(...claims.map(({ rows }) => rows)), granted }).toEqual({ most: SLOTS / 16, granted: 0 });
+    expect(Math.min(...claims.slice(1).map(({ afterMs }) => afterMs))).toBeGreaterThan(50);
   });
 
   test('takes up all at once where it is not asked to be even', async () => {
@@ -59,6 +68,6 @@ describe('a worker whose rows are held for long', () => {
     await on.put(rowsOf('next', 2 * SLOTS));
     worker.wake();
     await waitFor(() => began.length === 2 * SLOTS);
-    expect(claims[0]).toBe(SLOTS);
+    expect(claims[0]?.rows).toBe(SLOTS);
   });
 });
