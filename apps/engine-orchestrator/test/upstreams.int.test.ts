@@ -194,12 +194,14 @@ describe('an upstream with limits', () => {
   });
 
   test('lets organisations take turns: one run is not behind the many of another', async () => {
-    const { begin } = engineOf({ engines: [alone], first: { concurrency: 1 } });
-    await begin('run:holding delay:2000');
+    const { begin, loop, sessions } = engineOf({ engines: [alone], first: { concurrency: 1 } });
+    const holding = await begin('run:holding hang:1');
     await waitFor(() => first.record().inFlight === 1);
     const many = await Promise.all(Array.from({ length: 8 }, (_, index) => begin(`run:many${index} delay:20`, { orgId: 'org_many' })));
-    for (const runId of many) await waitFor(async () => !(await rowOf(runId)).held);
     const small = await begin('run:small', { orgId: 'org_small' });
+    for (const runId of [...many, small]) await waitFor(async () => !(await rowOf(runId)).held);
+    await sessions.stop([newSession({ runId: holding })]);
+    loop.stop(holding);
     await outcomeOf(small);
     for (const runId of many) await outcomeOf(runId);
     const asked = first.record().runs.toSorted((a, b) => a.firstAtMs - b.firstAtMs).map(({ run }) => run);
