@@ -10,7 +10,7 @@ const FLOOD_PER_SECOND = 1_000;
 const FLOOD_TURN_MS = 2_000;
 const RUNS_PER_SECOND = 20;
 const SECONDS = 16;
-// What the pool's own processes do is compiled anew at their first, and once more at about their 500th run.
+// The first hundreds of runs of a process are slower than those after them.
 const WARM_RUNS = 1_000;
 const WARM_RUNS_PER_SECOND = 200;
 const PATIENCE_MS = 120_000;
