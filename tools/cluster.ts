@@ -98,13 +98,7 @@ async function start(): Promise<void> {
   Object.assign(process.env, mark);
 
   const secrets = localSecrets(dataDir);
-  const taken = new Set<number>();
-  const services = await planServices(process.env, secrets, async () => {
-    let port = await freePort();
-    while (taken.has(port)) port = await freePort();
-    taken.add(port);
-    return port;
-  });
+  const services = await planServices(process.env, secrets, freePort);
   const missing = [...new Set(services.map(({ app }) => `apps/${app}/dist/main.js`))].filter((path) => !existsSync(join(root, path)));
   if (missing.length > 0) throw new Error(`${missing.join(', ')} is not built; start with \`npm run cluster\``);
 

@@ -24,6 +24,13 @@ describe('the plan of the local cluster', () => {
     expect(new Set(ports).size).toBe(2 * apps.length + 1);
   });
 
+  test('gives nobody a free port that a gateway is told to listen on', async () => {
+    const { services, named } = await plan({ PORT: '20000', ADMIN_PORT: '20003', REPLICAS: 'gateway=2' });
+    expect(named('gateway-2')).toMatchObject({ port: 20_010, adminPort: 20_013 });
+    const ports = services.flatMap(({ port, metricsPort, adminPort }) => [port, metricsPort, ...(adminPort === undefined ? [] : [adminPort])]);
+    expect(new Set(ports).size).toBe(2 * services.length + 2);
+  });
+
   test('puts further gateways on PORT + 10, PORT + 20', async () => {
     const { named } = await plan({ PORT: '9000', REPLICAS: 'gateway=3' });
     expect(named('gateway-3')).toMatchObject({ port: 9020, adminPort: 9021, env: { PORT: '9020', ADMIN_PORT: '9021' } });

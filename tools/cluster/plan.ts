@@ -80,7 +80,7 @@ export function stopTimeoutMs(environment: Environment): number {
 }
 
 /**
- * Every service process of the cluster. `nextPort` gives free ports for what has no port of its own in the contract.
+ * Every service process of the cluster. `nextPort` gives free ports, each of them once, for what has no port of its own in the contract.
  * Throws on REPLICAS, POOLS or ports that cannot be.
  */
 export async function planServices(environment: Environment, secrets: Secrets, nextPort: () => Promise<number>): Promise<ServiceProcess[]> {
@@ -95,6 +95,12 @@ export async function planServices(environment: Environment, secrets: Secrets, n
   const first = port('PORT', environment['PORT'], 8080);
   const firstAdmin = port('ADMIN_PORT', environment['ADMIN_PORT'], first + 1);
 
+  // What gateways are told to listen on may be among the free ones.
+  const fixed = new Set(Array.from({ length: replicas.get('gateway') ?? 1 }, (_, index) => [first, firstAdmin].map((start) => start + index * gatewayPortStep)).flat());
+  const otherPort = async (): Promise<number> => {
+    const free = await nextPort();
+    return fixed.has(free) ? otherPort() : free;
+  };
   const services: ServiceProcess[] = [];
   for (const { group, app, pool } of groups) {
     for (let index = 0; index < (replicas.get(group) ?? 1); index++) {
@@ -102,8 +108,8 @@ export async function planServices(environment: Environment, secrets: Secrets, n
       services.push({
         name: `${group}-${index + 1}`,
         app,
-        port: isGateway ? first + index * gatewayPortStep : await nextPort(),
-        metricsPort: await nextPort(),
+        port: isGateway ? first + index * gatewayPortStep : await otherPort(),
+        metricsPort: await otherPort(),
         ...(isGateway && { adminPort: firstAdmin + index * gatewayPortStep }),
         env: pooled.includes(app) ? { POOL: pool } : {},
       });

@@ -6,23 +6,34 @@ import { createServer } from 'node:net';
 const lowest = 12_000;
 const highest = 32_000;
 const tries = 200;
+// By port, the file that keeps it, or nothing: what was given away is taken, although nobody may listen there yet.
+const given = new Map<number, string | undefined>();
 
-/** A free port of 127.0.0.1. Throws if it finds none. */
-export async function freePort(): Promise<number> {
-  for (let tried = 0; tried < tries; tried++) {
-    const port = randomInt(lowest, highest);
-    if (await isFree(port)) return port;
-  }
-  throw new Error(`No free port found on 127.0.0.1 between ${lowest} and ${highest}`);
+/** A free port of 127.0.0.1, another one at each call. Throws if it finds none. */
+export function freePort(): Promise<number> {
+  return freePortOf(undefined);
 }
 
-/** The port kept in the file, if it is free, because others keep the address over a restart; else a free one, which is kept. */
+/** The port kept in the file, if it is free and nobody else was given it, because others keep the address over a restart; else a free one, which is kept. */
 export async function stablePort(file: string): Promise<number> {
   const last = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
-  if (last > 0 && (await isFree(last))) return last;
-  const port = await freePort();
+  if (last > 0 && (!given.has(last) || given.get(last) === file) && (await isFree(last))) {
+    given.set(last, file);
+    return last;
+  }
+  const port = await freePortOf(file);
   writeFileSync(file, String(port));
   return port;
+}
+
+async function freePortOf(file: string | undefined): Promise<number> {
+  for (let tried = 0; tried < tries; tried++) {
+    const port = randomInt(lowest, highest);
+    if (given.has(port) || !(await isFree(port)) || given.has(port)) continue;
+    given.set(port, file);
+    return port;
+  }
+  throw new Error(`No free port found on 127.0.0.1 between ${lowest} and ${highest}`);
 }
 
 function isFree(port: number): Promise<boolean> {
