@@ -1,5 +1,20 @@
+import { createRequire } from 'node:module';
 import type { Logger } from '@nightshift/runtime';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+
+/** The requests of one connection that wait until others are answered, in kafkajs 2.2.4. */
+interface RequestQueue {
+  readonly pending: readonly unknown[];
+  scheduleCheckPendingRequests(): void;
+}
+
+const { prototype: queue } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as { prototype: RequestQueue };
+const schedule = queue.scheduleCheckPendingRequests;
+// Where nothing waits it would look again after a millisecond, for ever: an idle service woke up 800 times a second for it
+// (https://github.com/tulios/kafkajs/issues/1704). What has to wait is followed by a call of its own.
+queue.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+  if (this.pending.length > 0) schedule.call(this);
+};
 
 /** How to reach Kafka. */
 export interface KafkaAddress {

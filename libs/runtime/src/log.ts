@@ -24,8 +24,8 @@ export function flushLogPeriodically(log: Logger): NodeJS.Timeout {
   return setInterval(() => log.flush(), 1000).unref();
 }
 
-/** Has the log say what Node.js would print on stderr: deprecations and the like. What Kafka's client causes by timers for times that are past is no news. */
+/** Has the log say what Node.js would print on stderr: deprecations and the like. */
 export function logWarnings(log: Logger): void {
   process.removeAllListeners('warning');
-  process.on('warning', (warning) => log[warning.name === 'TimeoutNegativeWarning' ? 'debug' : 'warn']({ err: warning }, 'Node.js warns'));
+  process.on('warning', (warning) => log.warn({ err: warning }, 'Node.js warns'));
 }

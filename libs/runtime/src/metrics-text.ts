@@ -52,9 +52,12 @@ function keepExemplars(together: MetricsOfThread, threads: readonly MetricsOfThr
   for (const metric of together) for (const value of metric.values as Value[]) if (value.metricName !== undefined) value.exemplar = latest.get(keyOf(value)) ?? null;
 }
 
+// As often, in milliseconds, is the event loop asked how late it is. The library's 10 take 0.8 % of a core from each idle process.
+const EVENT_LOOP_EVERY_MS = 50;
+
 /** Adds CPU, memory and event-loop metrics of the process; once per process. */
 export function collectProcessMetrics(): void {
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_EVERY_MS });
   // Left out of sums by default; only one thread has it.
   Object.assign(registry.getSingleMetric('process_start_time_seconds') ?? {}, { aggregator: 'first' });
 }
