@@ -80,5 +80,5 @@ export class ChatUsageStore {
 
 function eventOf({ callId, pool, traceparent, ...used }: PlainCall, recordedAt: Date): OutgoingEvent {
   const payload: UsageRecorded = { ...used, runId: callId, step: 0, toolCalls: {}, recordedAt: recordedAt.toISOString() };
-  return outboxEvent({ ref: callId, topic: 'usage.recorded', pool, key: used.orgId, payload, traceparent });
+  return outboxEvent({ ref: callId, topic: 'usage.recorded', pool, key: used.orgId, payload, traceparent, canWait: true });
 }

@@ -7,7 +7,7 @@ type Of = Pick<Session, 'runId' | 'orgId' | 'pool' | 'traceparent'>;
 
 /** The session's first turn begins. */
 export function startedEvent(session: Of): OutgoingEvent {
-  return progressed(session, { kind: 'started', runId: session.runId, step: 0 });
+  return { ...progressed(session, { kind: 'started', runId: session.runId, step: 0 }), canWait: true };
 }
 
 /** What a session used, after it was stopped. */
@@ -51,7 +51,7 @@ export function usageOf(session: Pick<Session, 'runId' | 'orgId' | 'apiKeyId' | 
 }
 
 function usageEvent(session: Session, turn: TurnEntry, recordedAt: Date): OutgoingEvent {
-  return { id: newId('evt'), ref: session.runId, topic: 'usage.recorded', pool: session.pool, key: session.orgId, payload: usageOf(session, turn, recordedAt), traceparent: session.traceparent };
+  return { id: newId('evt'), ref: session.runId, topic: 'usage.recorded', pool: session.pool, key: session.orgId, payload: usageOf(session, turn, recordedAt), traceparent: session.traceparent, canWait: true };
 }
 
 function progressed(session: Of, payload: RunProgressed): OutgoingEvent {

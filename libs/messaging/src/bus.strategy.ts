@@ -14,6 +14,7 @@ export interface BusStrategyOptions {
   readonly bus: Bus;
   readonly service: string;
   readonly pool: string;
+  readonly gatherMs?: number | undefined;
   readonly deadLetters: () => DeadLetterStore;
   readonly readiness: ReadinessChecks;
   readonly log: Logger;
@@ -44,12 +45,13 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   #subscribe(): Promise<Subscribed> {
-    const { bus, service, pool, onGap } = this.#options;
+    const { bus, service, pool, gatherMs, onGap } = this.#options;
     const topics = [...this.messageHandlers.keys()] as Topic[];
     const handlers = new Map(topics.map((topic) => [topicName(topic, pool), this.#handlerOf(topic)]));
     return bus.subscribe({
       group: pool === 'shared' ? service : `${service}.${pool}`,
       topics: [...handlers.keys()],
+      gatherMs,
       onGap: () => onGap?.(),
       deliver: (batch, signal) => this.#deliver(batch, handlers, signal),
     });

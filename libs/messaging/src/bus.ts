@@ -18,6 +18,8 @@ export interface Subscription {
   readonly group: string;
   /** Names on the bus. */
   readonly topics: readonly string[];
+  /** How long messages may gather in the brokers before they are delivered, in milliseconds: where nobody waits for them, larger batches cost less. */
+  readonly gatherMs?: number | undefined;
   /** Handles a batch; resolves when every message is committed or dead-lettered, rejects only when `signal` is aborted. */
   readonly deliver: (batch: readonly RawMessage[], signal: AbortSignal) => Promise<void>;
   /** Called when messages may have passed unseen: at the first start, and when the group's offsets are gone. */

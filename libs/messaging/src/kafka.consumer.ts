@@ -20,6 +20,8 @@ export interface KafkaConsumerOptions {
 const HEARTBEAT_MS = 500;
 const COMMIT_EVERY_MS = 200;
 const MAX_WAIT_MS = 1000;
+/** What is delivered before the time to gather is over. */
+const GATHERED_BYTES = 64 * 1024;
 const PARALLEL_PARTITIONS = 12;
 const REBALANCE_TIMEOUT_MS = 15_000;
 const CLOSE_MS = 2000;
@@ -58,7 +60,7 @@ export class KafkaConsumer {
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: REBALANCE_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
-      maxWaitTimeInMs: MAX_WAIT_MS,
+      ...(subscription.gatherMs === undefined ? { maxWaitTimeInMs: MAX_WAIT_MS } : { maxWaitTimeInMs: subscription.gatherMs, minBytes: GATHERED_BYTES }),
       allowAutoTopicCreation: false,
       retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 5, restartOnFailure: () => Promise.resolve(false) },
     });

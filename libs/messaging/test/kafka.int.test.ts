@@ -133,6 +133,41 @@ describe('kafka', () => {
     await consumed;
   }, 60_000);
 
+  test('delivers what nobody waits for when it has gathered, in one answer of the brokers', async () => {
+    const pool = poolOf();
+    const topic = `run.commanded.${pool}`;
+    const bus = busOf();
+    await bus.publish(event(pool, 'before'));
+    let answers = 0;
+    const kafka = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING });
+    const watched = (options: ConsumerConfig): Consumer => {
+      const made = kafka.consumer(options);
+      made.on('consumer.fetch', () => void (answers += 1));
+      return made;
+    };
+    const inAnswer = new Map<string, number>();
+    const deliver = async (batch: readonly RawMessage[]) => batch.forEach(({ key }) => inAnswer.set(key, answers));
+    const consumer = new KafkaConsumer({
+      kafka: { consumer: watched },
+      subscription: { group: uniqueName('group'), topics: [topic], gatherMs: 4000, onGap: () => undefined, deliver },
+      sessionTimeoutMs: 6000,
+      log: silent,
+      prepare: () => Promise.resolve(),
+      offsets: () => Promise.resolve([]),
+      onTrouble: () => undefined,
+      onHealthy: () => undefined,
+    });
+    const consumed = consumer.runUntilCrash();
+    await waitFor(() => inAnswer.has('before'), { timeoutMs: 20_000 });
+    await bus.publish(event(pool, 'small'));
+    await bus.publish({ ...event(pool, 'large'), payload: 'x'.repeat(70_000) });
+    await waitFor(() => inAnswer.has('small') && inAnswer.has('large'));
+    expect(inAnswer.get('small')).toBe(inAnswer.get('large'));
+    expect(inAnswer.get('small')).toBeGreaterThan(inAnswer.get('before') ?? Infinity);
+    await consumer.close();
+    await consumed;
+  }, 60_000);
+
   test('takes events that are too large together', async () => {
     const pool = poolOf();
     const bus = busOf();

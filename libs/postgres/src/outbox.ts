@@ -35,6 +35,8 @@ const SWEEP_AGE_MS = 2000;
 const SWEEP_ROWS = 500;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_CLAIM_MS = 3000;
+/** How long events that can wait do so at most. */
+const GATHER_MS = 25;
 /** More than the bus takes in a moment, and few enough to keep in memory. */
 const IN_FLIGHT_MAX = 5000;
 
@@ -51,6 +53,8 @@ export class Relay {
   readonly #onTrouble: (err: unknown) => void;
   readonly #giveUp: (event: Omit<OutgoingEvent, 'ref'>, err: unknown) => Promise<boolean>;
   readonly #inFlight = new Map<string, Promise<boolean>>();
+  readonly #waiting: OutgoingEvent[] = [];
+  #leaving: NodeJS.Timeout | undefined;
   /** The last row that sweeps have come to; each row of a topic that the bus refuses holds up none behind it. */
   #sweptTo = '';
   #timer: NodeJS.Timeout | undefined;
@@ -80,9 +84,20 @@ export class Relay {
     this.#releaseStatement = statement(`${schema}.outbox_release`, `update ${schema}.outbox set claimed_until = null where id = any($1::text[])`);
   }
 
-  /** Events of a commit that has succeeded. While thousands are on their way already, new ones wait in the outbox and are swept up. */
+  /**
+   * Events of a commit that has succeeded. Those that can wait go with the next ones that cannot, or after a moment. While thousands
+   * are on their way already, new ones wait in the outbox and are swept up.
+   */
   hand(events: readonly OutgoingEvent[]): void {
-    for (const event of events) if (this.#inFlight.size < IN_FLIGHT_MAX) void this.#send(event);
+    for (const event of events) this.#waiting.push(event);
+    if (events.some(({ canWait }) => !canWait)) this.#leave();
+    else if (events.length > 0) this.#leaving ??= setTimeout(() => this.#leave(), GATHER_MS);
+  }
+
+  #leave(): void {
+    clearTimeout(this.#leaving);
+    this.#leaving = undefined;
+    for (const event of this.#waiting.splice(0)) if (this.#inFlight.size < IN_FLIGHT_MAX) void this.#send(event);
   }
 
   #send(event: Omit<OutgoingEvent, 'ref'>): Promise<boolean> {
@@ -139,6 +154,7 @@ export class Relay {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#sweeping;
+    this.#leave();
     await Promise.all(this.#inFlight.values());
   }
 }

@@ -48,6 +48,7 @@ const relayOf = (publish: (event: Published) => Promise<void> = async (event) =>
   return relay;
 };
 const event = (ref: string): OutgoingEvent => outboxEvent({ ref, topic: 'run.finished', pool: 'shared', key: ref, payload: { runId: ref }, traceparent: undefined });
+const patientEvent = (ref: string): OutgoingEvent => ({ ...event(ref), canWait: true });
 const WRITE = statement('write', `with written as (insert into app.thing select unnest($1::text[]) on conflict do nothing returning id as ref), ${outboxCte('app', '$2', 'written')} select ref from written`);
 const write = (events: readonly OutgoingEvent[]) => db.query<{ ref: string }>(WRITE, [events.map(({ ref }) => ref), outboxJson(events)]);
 const waiting = async () => (await db.query<{ id: string }>(statement('ids', 'select id from app.outbox order by id'))).map((row) => row.id);
@@ -68,6 +69,26 @@ describe('an outbox', () => {
     relayOf().hand(events);
     await waitFor(async () => (await waiting()).length === 0);
     expect(published.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+  });
+
+  test('publishes what can wait with the next event that cannot, at the latest when it stops', async () => {
+    const [patient, urgent, last] = [patientEvent('a'), event('b'), patientEvent('c')];
+    const relay = relayOf();
+    relay.hand([patient]);
+    expect(published).toEqual([]);
+    relay.hand([urgent]);
+    expect(published).toEqual([patient.id, urgent.id]);
+    relay.hand([last]);
+    await relay.stop();
+    expect(published.at(-1)).toBe(last.id);
+  });
+
+  test('publishes what can wait after a moment, all of it at once', async () => {
+    const events = ['a', 'b'].map(patientEvent);
+    const relay = relayOf();
+    for (const one of events) relay.hand([one]);
+    await waitFor(() => published.length > 0);
+    expect(published).toEqual(events.map(({ id }) => id));
   });
 
   test('keeps an event until the bus has taken it', async () => {

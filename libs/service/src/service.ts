@@ -45,6 +45,8 @@ export interface ServiceOptions {
   readonly onBus: boolean;
   /** False for a service that only consumes: its schema has no outbox. By default whoever is on the bus publishes. */
   readonly publishes?: boolean;
+  /** Where nobody waits for what it consumes: how long messages may gather in the brokers first, in milliseconds. */
+  readonly gatherMs?: number | undefined;
   readonly module: (parts: Parts) => DynamicModule;
   /** Its hottest routes, for callers in the same process. */
   readonly localRoutes?: (app: NestFastifyApplication) => LocalRoutes;
@@ -78,7 +80,7 @@ export async function buildService(options: ServiceOptions, around: Surroundings
   const starts: (() => void)[] = [];
   const gaps: (() => void)[] = [];
   const strategy = options.onBus
-    ? new BusStrategy({ bus: around.bus, service: name, pool: around.pool, deadLetters: () => deadLetters, readiness: around.readiness, log, onGap: () => gaps.forEach((gap) => gap()) })
+    ? new BusStrategy({ bus: around.bus, service: name, pool: around.pool, gatherMs: options.gatherMs, deadLetters: () => deadLetters, readiness: around.readiness, log, onGap: () => gaps.forEach((gap) => gap()) })
     : undefined;
   const module = options.module({ db, relay, deadLetters, strategy, onStart: (start) => starts.push(start), onGap: (gap) => gaps.push(gap) });
   const app = await createApp(module, { name, log, isStopping: () => around.shutdown.started, ...(options.onBus && { serviceTokens: around.serviceTokens, bodyBytesMax: INTERNAL_BODY_BYTES_MAX, bodyLevelsMax: INTERNAL_BODY_LEVELS_MAX }) });

@@ -11,4 +11,6 @@ export interface OutgoingEvent {
   readonly payload: unknown;
   /** W3C trace context of whoever caused it. */
   readonly traceparent: string | undefined;
+  /** Nobody waits for it: it may be published a moment later, for others to go with. */
+  readonly canWait?: true;
 }
