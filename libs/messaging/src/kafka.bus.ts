@@ -1,11 +1,11 @@
-import { SHARED_POOL, TOPIC_PARTITIONS, topicName, TOPICS } from '@nightshift/contracts';
+import { SHARED_POOL, topicName, TOPICS } from '@nightshift/contracts';
 import { flusher } from '@nightshift/postgres';
 import { type CheckResult, type Logger, metrics } from '@nightshift/runtime';
-import { must } from '@nightshift/std';
-import type { Admin, Kafka, PartitionerArgs, Producer } from 'kafkajs';
+import type { Admin, Kafka, Message, Producer } from 'kafkajs';
 import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscription } from './bus.ts';
 import { type KafkaAddress, kafkaClient } from './kafka.client.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
+import { KafkaPartitions } from './kafka.partitions.ts';
 import { isTooLarge, produce } from './kafka.produce.ts';
 import { KafkaTopics } from './kafka.topics.ts';
 import { HEADERS } from './message.ts';
@@ -19,8 +19,6 @@ export interface KafkaOptions extends KafkaAddress {
 const RECOVER_MS = 1000;
 const TRY_AGAIN_MS = 1000;
 const QUEUED_MAX = 10_000;
-/** Of one batch for one partition; brokers refuse more than 1 MB by default. */
-const PARTITION_BYTES_MAX = 500_000;
 const PROBE_EVERY_MS = 2000;
 
 /** Kafka through kafkajs, which only the files named `kafka.` know. */
@@ -38,23 +36,14 @@ export class KafkaBus implements Bus {
   #probing = false;
   readonly #prober: NodeJS.Timeout;
   #closing = false;
-  /** By topic: how many batches were begun, and the bytes of the last one. */
-  readonly #batches = new Map<string, { count: number; bytes: number }>();
+  readonly #partitions = new KafkaPartitions();
   /** By pool, so that what is said to a dedicated pool does not wait for a batch of what is said to all others. */
   readonly #lanes = new Map<string, (event: BusEvent) => Promise<Error | undefined>>();
 
   constructor(options: KafkaOptions) {
     this.#options = options;
     this.#kafka = kafkaClient(options, options.log);
-    // All of a batch goes to one partition, and the next batch to the next: a key only spreads load, and fewer and larger
-    // batches cost everybody less, the brokers, and the consumers whose statements they become.
-    const createPartitioner = () => ({ topic, partitionMetadata, message }: PartitionerArgs): number => {
-      const batch = must(this.#batches.get(topic), 'batch');
-      batch.bytes += message.value?.length ?? 0;
-      if (batch.bytes > PARTITION_BYTES_MAX) this.#nextPartition(topic);
-      return must(partitionMetadata[must(this.#batches.get(topic), 'batch').count % partitionMetadata.length], 'partition').partitionId;
-    };
-    this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner });
+    this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner: this.#partitions.partitioner });
     this.#admin = this.#kafka.admin();
     this.#topics = new KafkaTopics(this.#kafka, options.log);
     this.#prober = setInterval(() => void this.#probe(), PROBE_EVERY_MS).unref();
@@ -78,21 +67,21 @@ export class KafkaBus implements Bus {
 
   /** An event whose topic cannot be made or may not be written is answered with an error, and hurts no other. */
   async #sendBatch(events: readonly BusEvent[]): Promise<(Error | undefined)[]> {
-    const byTopic = new Map<string, { key: string; value: string; headers: Record<string, string> }[]>();
+    const byTopic = new Map<string, Message[]>();
     for (const event of events) {
       const topic = topicName(event.topic, event.pool);
       const headers: Record<string, string> = { [HEADERS.id]: event.id, [HEADERS.schema]: String(TOPICS[event.topic].version) };
       if (event.traceparent !== undefined) headers[HEADERS.traceparent] = event.traceparent;
-      const message = { key: event.key, value: JSON.stringify(event.payload), headers };
-      const messages = byTopic.get(topic);
-      if (messages) messages.push(message);
-      else byTopic.set(topic, [message]);
+      const messages = byTopic.get(topic) ?? [];
+      if (messages.length === 0) this.#partitions.begin(topic);
+      byTopic.set(topic, messages);
+      const value = JSON.stringify(event.payload);
+      messages.push({ key: event.key, value, headers, partition: this.#partitions.place(topic, Buffer.byteLength(value)) });
     }
-    for (const topic of byTopic.keys()) this.#nextPartition(topic);
     try {
       await this.#connect();
       const known = await this.#topics.ensure([...byTopic.keys()]);
-      const produced = await produce(this.#producer, [...byTopic].flatMap(([topic, messages]) => (known.has(topic) ? [] : [{ topic, messages }])));
+      const produced = await produce(this.#producer, [...byTopic].flatMap(([topic, messages]) => (known.has(topic) ? [] : [{ topic, messages }])), (topic) => this.#partitions.used(topic));
       for (const [topic, reason] of produced) this.#topics.refuse(topic, reason);
       this.#down = false;
       const refused = new Set([...known, ...produced.keys()]);
@@ -102,11 +91,6 @@ export class KafkaBus implements Bus {
       this.#noteTrouble();
       throw new KafkaUnavailable('kafka did not take the events', { cause: err });
     }
-  }
-
-  #nextPartition(topic: string): void {
-    const count = this.#batches.get(topic)?.count ?? Math.floor(Math.random() * TOPIC_PARTITIONS);
-    this.#batches.set(topic, { count: count + 1, bytes: 0 });
   }
 
   #noteTrouble(): void {

@@ -11,15 +11,15 @@ const ALL_REPLICAS = -1;
 /**
  * Sends messages of many topics in one request. Where the brokers refuse one of the topics for good, as one that we may read but
  * not write, each topic is sent alone: what was stored by the first request is then stored twice. Returns the topics that were
- * refused, with the brokers' reason; rejects with any other trouble.
+ * refused, with the brokers' reason; rejects with any other trouble. `partitionsOf`: where a topic's messages were sent to.
  */
-export async function produce(producer: Pick<Producer, 'sendBatch'>, topicMessages: readonly TopicMessages[]): Promise<ReadonlyMap<string, string>> {
+export async function produce(producer: Pick<Producer, 'sendBatch'>, topicMessages: readonly TopicMessages[], partitionsOf: (topic: string) => ReadonlySet<number>): Promise<ReadonlyMap<string, string>> {
   if (topicMessages.length === 0) return new Map();
   try {
     const records = await producer.sendBatch({ acks: ALL_REPLICAS, topicMessages: [...topicMessages] });
     // kafkajs asks no broker twice that has answered: what moved to such a one while it tried the others again, it leaves out.
-    const stored = new Set(records.map(({ topicName }) => topicName));
-    const missing = topicMessages.filter(({ topic }) => !stored.has(topic));
+    const stored = new Set(records.map(({ topicName, partition }) => `${topicName}/${partition}`));
+    const missing = topicMessages.filter(({ topic }) => [...partitionsOf(topic)].some((partition) => !stored.has(`${topic}/${partition}`)));
     if (missing.length > 0) throw new Error(`no broker has taken the messages of ${missing.map(({ topic }) => topic).join(', ')}`);
     return new Map();
   } catch (err) {
@@ -27,7 +27,7 @@ export async function produce(producer: Pick<Producer, 'sendBatch'>, topicMessag
     if (reason === undefined) throw err;
     const [first] = topicMessages;
     if (topicMessages.length === 1 && first) return new Map([[first.topic, reason]]);
-    const refused = await Promise.all(topicMessages.map((one) => produce(producer, [one])));
+    const refused = await Promise.all(topicMessages.map((one) => produce(producer, [one], partitionsOf)));
     return new Map(refused.flatMap((topics) => [...topics]));
   }
 }
