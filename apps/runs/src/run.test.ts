@@ -162,7 +162,8 @@ describe('a run', () => {
     // Its first turn may have begun after it was canceled; what was shown stays.
     const canceled = transition(queued, cancel, at(5))!.run;
     expect(transition(canceled, { kind: 'stopped', usage, startedAt: at(6) }, at(7))?.run).toEqual({ ...canceled, usage, checkAt: null });
-    expect(transition(running, { ...succeeded(), startedAt: at(2) }, at(5000))?.run.startedAt).toEqual(at(1000));
+    expect(transition(running, { ...succeeded(), startedAt: at(2) }, at(5000))?.run.startedAt).toEqual(at(2));
+    expect(transition(running, succeeded(), at(5000))?.run.startedAt).toEqual(at(1000));
   });
 
   test('keeps no reasoning when only the answer is wanted, and none where there is none', () => {

@@ -115,9 +115,9 @@ function afterTheEnd(run: Run, event: RunEvent, now: Date): Change | undefined {
   return event.kind === 'due' ? check(run, now, 'stop') : undefined;
 }
 
-/** What the engine's last word on a run adds to it: `started` may come later, and is not heard then. */
+/** What the engine's last word on a run adds to it. `started` comes somewhat after the start, together with the end of a short run, or even later: the engine knows when it was. */
 function used({ startedAt }: Run, event: Used): Pick<Run, 'usage' | 'startedAt' | 'checkAt'> {
-  return { usage: event.usage, startedAt: startedAt ?? event.startedAt ?? null, checkAt: null };
+  return { usage: event.usage, startedAt: event.startedAt ?? startedAt, checkAt: null };
 }
 
 function end(run: Run, status: RunStatus, now: Date): Run {

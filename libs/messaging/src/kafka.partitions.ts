@@ -2,7 +2,7 @@ import { TOPIC_PARTITIONS } from '@nightshift/contracts';
 import { must } from '@nightshift/std';
 import type { PartitionerArgs } from 'kafkajs';
 
-/** Of one request for one partition; brokers refuse more than 1 MB by default. */
+/** Of one request for one partition, as long as there are partitions; brokers refuse more than 1 MB by default. */
 const PARTITION_BYTES_MAX = 500_000;
 
 /**
@@ -29,9 +29,10 @@ export class KafkaPartitions {
   }
 
   readonly partitioner = () => ({ topic, partitionMetadata, message }: PartitionerArgs): number => {
-    const { partitionId } = must(partitionMetadata[(message.partition ?? 0) % partitionMetadata.length], 'partition');
-    this.#requests.get(topic)?.used.add(partitionId);
-    return partitionId;
+    // They are numbered from 0, but listed in any order.
+    const partition = (message.partition ?? 0) % partitionMetadata.length;
+    this.#requests.get(topic)?.used.add(partition);
+    return partition;
   };
 
   /** The partitions that the topic's messages of the last request go to. */

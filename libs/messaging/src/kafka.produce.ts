@@ -27,8 +27,11 @@ export async function produce(producer: Pick<Producer, 'sendBatch'>, topicMessag
     if (reason === undefined) throw err;
     const [first] = topicMessages;
     if (topicMessages.length === 1 && first) return new Map([[first.topic, reason]]);
-    const refused = await Promise.all(topicMessages.map((one) => produce(producer, [one], partitionsOf)));
-    return new Map(refused.flatMap((topics) => [...topics]));
+    // What is still on its way has to be over before the next request begins.
+    const tried = await Promise.allSettled(topicMessages.map((one) => produce(producer, [one], partitionsOf)));
+    const failed = tried.find((one) => one.status === 'rejected');
+    if (failed) throw failed.reason;
+    return new Map(tried.flatMap((one) => (one.status === 'fulfilled' ? [...one.value] : [])));
   }
 }
 

@@ -141,6 +141,7 @@ describe('kafka', () => {
     let answers = 0;
     const kafka = new Kafka({ clientId: 'test', brokers, logLevel: logLevel.NOTHING });
     const watched = (options: ConsumerConfig): Consumer => {
+      expect(options.maxWaitTimeInMs).toBe(4000);
       const made = kafka.consumer(options);
       made.on('consumer.fetch', () => void (answers += 1));
       return made;

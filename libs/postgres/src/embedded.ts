@@ -50,7 +50,7 @@ const settings = {
   autovacuum: 'on',
   autovacuum_naptime: '5s',
   autovacuum_max_workers: 2,
-  // New statistics have every statement of every connection planned anew, so not whenever a table has a tenth more rows, as by default.
+  // New statistics have every statement of every connection planned anew, so not whenever a tenth of a table has changed, as by default.
   autovacuum_analyze_threshold: 1_000,
   autovacuum_analyze_scale_factor: 0.5,
   autovacuum_vacuum_cost_delay: '5ms',

@@ -97,7 +97,7 @@ export class Relay {
   #leave(): void {
     clearTimeout(this.#leaving);
     this.#leaving = undefined;
-    for (const event of this.#waiting.splice(0)) if (this.#inFlight.size < IN_FLIGHT_MAX) void this.#send(event);
+    for (const event of this.#waiting.splice(0)) if (this.#inFlight.size < IN_FLIGHT_MAX && !this.#inFlight.has(event.id)) void this.#send(event);
   }
 
   #send(event: Omit<OutgoingEvent, 'ref'>): Promise<boolean> {

@@ -52,7 +52,7 @@ function keepExemplars(together: MetricsOfThread, threads: readonly MetricsOfThr
   for (const metric of together) for (const value of metric.values as Value[]) if (value.metricName !== undefined) value.exemplar = latest.get(keyOf(value)) ?? null;
 }
 
-// As often, in milliseconds, is the event loop asked how late it is. The library's 10 take 0.8 % of a core from each idle process.
+// As often, in milliseconds, is the event loop asked how late it is, and that much is part of each answer. The library's 10 take 0.8 % of a core from each idle process.
 const EVENT_LOOP_EVERY_MS = 50;
 
 /** Adds CPU, memory and event-loop metrics of the process; once per process. */

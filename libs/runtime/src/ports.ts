@@ -17,7 +17,8 @@ export function freePort(): Promise<number> {
 /** The port kept in the file, if it is free and nobody else was given it, because others keep the address over a restart; else a free one, which is kept. */
 export async function stablePort(file: string): Promise<number> {
   const last = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
-  if (last > 0 && (!given.has(last) || given.get(last) === file) && (await isFree(last))) {
+  const isOurs = (): boolean => !given.has(last) || given.get(last) === file;
+  if (last > 0 && isOurs() && (await isFree(last)) && isOurs()) {
     given.set(last, file);
     return last;
   }
