@@ -3,7 +3,7 @@ import { KafkaBus } from '@nightshift/messaging';
 import { isInfrastructure } from '@nightshift/postgres';
 import { infrastructure, uniqueName, waitFor } from '@nightshift/testing';
 import { type Consumer, type ConsumerConfig, Kafka, logLevel } from 'kafkajs';
-import type { BusEvent } from '../src/bus.ts';
+import type { BusEvent, Subscription } from '../src/bus.ts';
 import { KafkaConsumer } from '../src/kafka.consumer.ts';
 import { produce } from '../src/kafka.produce.ts';
 import type { RawMessage } from '../src/message.ts';
@@ -43,6 +43,10 @@ async function member(pool: string, handle: (messages: readonly RawMessage[], si
   const subscribed = await bus.subscribe({ group: `group.${pool}`, topics: [`run.commanded.${pool}`], onGap: () => void (gaps += 1), deliver });
   return { bus, seen, gaps: () => gaps, keys: () => seen.map(({ key }) => key).toSorted(), ready: () => waitFor(() => subscribed.assigned(), { timeoutMs: 20_000 }), close: () => subscribed.close() };
 }
+
+/** A consumer of topics that are there, by a client that is watched. */
+const consumerOf = (consumer: (options: ConsumerConfig) => Consumer, subscription: Subscription) =>
+  new KafkaConsumer({ kafka: { consumer }, subscription, sessionTimeoutMs: 6000, log: silent, prepare: () => Promise.resolve(), offsets: () => Promise.resolve([]), onTrouble: () => undefined, onHealthy: () => undefined });
 
 /** Resolves only when the signal is aborted, as a delivery does that waits for its infrastructure. */
 const never = (_: unknown, signal: AbortSignal): Promise<void> => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true }));
@@ -116,16 +120,7 @@ describe('kafka', () => {
       return { ...consumer, commitOffsets: (offsets) => (refused++ === 0 ? Promise.reject(new Error('not now')) : consumer.commitOffsets(offsets)) };
     };
     const offsets = async () => (await admin.fetchOffsets({ groupId: group, topics: [topic] }))[0]!.partitions.map(({ offset }) => offset);
-    const consumer = new KafkaConsumer({
-      kafka: { consumer: refusing },
-      subscription: { group, topics: [topic], onGap: () => undefined, deliver: () => Promise.resolve() },
-      sessionTimeoutMs: 6000,
-      log: silent,
-      prepare: () => Promise.resolve(),
-      offsets: () => Promise.resolve([]),
-      onTrouble: () => undefined,
-      onHealthy: () => undefined,
-    });
+    const consumer = consumerOf(refusing, { group, topics: [topic], onGap: () => undefined, deliver: () => Promise.resolve() });
     const consumed = consumer.runUntilCrash();
     await waitFor(async () => (await offsets()).includes('1'), { timeoutMs: 20_000 });
     expect(refused).toBeGreaterThan(1);
@@ -148,16 +143,7 @@ describe('kafka', () => {
     };
     const inAnswer = new Map<string, number>();
     const deliver = async (batch: readonly RawMessage[]) => batch.forEach(({ key }) => inAnswer.set(key, answers));
-    const consumer = new KafkaConsumer({
-      kafka: { consumer: watched },
-      subscription: { group: uniqueName('group'), topics: [topic], gatherMs: 4000, onGap: () => undefined, deliver },
-      sessionTimeoutMs: 6000,
-      log: silent,
-      prepare: () => Promise.resolve(),
-      offsets: () => Promise.resolve([]),
-      onTrouble: () => undefined,
-      onHealthy: () => undefined,
-    });
+    const consumer = consumerOf(watched, { group: uniqueName('group'), topics: [topic], gatherMs: 4000, onGap: () => undefined, deliver });
     const consumed = consumer.runUntilCrash();
     await waitFor(() => inAnswer.has('before'), { timeoutMs: 20_000 });
     await bus.publish(event(pool, 'small'));
