@@ -23,7 +23,8 @@ export class SessionsController {
   @Returns(200, InternalCall)
   async call(@Param('runId') runId: string, @Param('callId') callId: string): Promise<{ tool: SealedTool; arguments: Record<string, unknown> }> {
     const [session] = await this.sessions.load([runId]);
-    const command = session && commandOf(session, await this.sessions.journal(runId), callId);
+    // Of a run that has ended nobody wants a call any more.
+    const command = session?.state === 'active' && commandOf(session, await this.sessions.journal(runId), callId);
     if (!command) throw new AppError('not_found');
     return { tool: command.tool, arguments: command.arguments };
   }

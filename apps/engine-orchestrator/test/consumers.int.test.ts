@@ -79,6 +79,16 @@ describe('a start', () => {
     expect(asked).toEqual([`/internal/runs/${runId}/request`]);
     expect((await sessions.load([runId]))[0]!.request).toEqual({ instructions: 'long', tools: [] });
   });
+
+  test('that has waited begins no session of a run that has ended meanwhile', async () => {
+    const [ended, open] = [ids().runId, ids().runId];
+    answers['/internal/ended-runs'] = { runIds: [ended] };
+    await runs.commanded([ended, open].map((runId) => ({ ...start(runId), id: newId('evt', Date.now() - 60_000) })));
+    expect(await on.sql('select run_id from engine.sessions')).toEqual([{ run_id: open }]);
+    expect(asked).toEqual(['/internal/ended-runs']);
+    await runs.commanded([stop(ended)]);
+    expect(await on.events(ended)).toEqual(['run.progressed stopped']);
+  });
 });
 
 describe('a stop', () => {

@@ -1,7 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
-import { InternalCall, type ToolCall } from '@nightshift/contracts';
+import { AppError, InternalCall, type ToolCall } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
-import { Consumes, type Message } from '@nightshift/messaging';
+import { Consumes, isStale, type Message } from '@nightshift/messaging';
 import { mapLimited } from '@nightshift/std';
 import { type Call, laneOf } from './call.ts';
 import { CallLoop } from './call.loop.ts';
@@ -25,10 +25,12 @@ export class CallConsumer {
   async commanded(messages: readonly Message<'tool.commanded'>[]): Promise<void> {
     const calls: Omit<Call, 'attempts'>[] = [];
     const cancels: Pick<Call, 'id' | 'runId' | 'orgId' | 'pool' | 'step'>[] = [];
-    await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload, traceparent }) => {
+    await mapLimited(messages, FETCHES_AT_ONCE, async (message) => {
+      const { payload, traceparent } = message;
       const { callId: id, runId, orgId, pool, step } = payload;
-      if (payload.command === 'cancel') cancels.push({ id, runId, orgId, pool, step });
-      else calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...(await this.#bodyOf(payload)) });
+      if (payload.command === 'cancel') return void cancels.push({ id, runId, orgId, pool, step });
+      const body = await this.#bodyOf(payload, isStale(message));
+      if (body) calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...body });
     });
     // A call that is canceled in the same breath is never made.
     if (cancels.length > 0) for (const id of await this.calls.cancel(cancels)) this.loop.cancel(id);
@@ -41,8 +43,14 @@ export class CallConsumer {
     await this.calls.answerAgain(calls.map((call) => call.id).filter((id) => !isFresh.has(id)));
   }
 
-  async #bodyOf(call: ToolCall): Promise<Pick<Call, 'tool' | 'arguments'>> {
-    if (call.tool && call.arguments) return { tool: call.tool, arguments: call.arguments };
-    return this.engine.call({ method: 'GET', path: `/internal/sessions/${call.runId}/calls/${call.callId}` }, InternalCall);
+  /** What is too large to travel is asked for, and so is what has waited: undefined where its run has ended. */
+  async #bodyOf(call: ToolCall, hasWaited: boolean): Promise<Pick<Call, 'tool' | 'arguments'> | undefined> {
+    if (call.tool && call.arguments && !hasWaited) return { tool: call.tool, arguments: call.arguments };
+    try {
+      return await this.engine.call({ method: 'GET', path: `/internal/sessions/${call.runId}/calls/${call.callId}` }, InternalCall);
+    } catch (err) {
+      if (err instanceof AppError && err.code === 'not_found') return undefined;
+      throw err;
+    }
   }
 }

@@ -276,6 +276,11 @@ describe('what the engine commands', () => {
     expect(await ended(of.callId)).toMatchObject({ content: { received: { q: 'long' } } });
     expect(on.asked).toHaveLength(1);
   });
+
+  test('that has waited is not made for a run that has ended meanwhile', async () => {
+    await on.executor().consumer.commanded([{ ...callOf(ids()), id: newId('evt', Date.now() - 60_000) }]);
+    expect([on.asked.length, await on.sql('select id from tools.calls')]).toEqual([1, []]);
+  });
 });
 
 test('retention deletes calls that ended long ago, and none that goes on', async () => {

@@ -8,4 +8,4 @@ export { KafkaBus, type KafkaOptions } from './kafka.bus.ts';
 export { type KafkaAddress } from './kafka.client.ts';
 export { type ConsumerGroup, expectedTopics, TopicAdmin, type TopicState } from './kafka.admin.ts';
 export { LocalBus } from './local.bus.ts';
-export type { Message } from './message.ts';
+export { isStale, type Message } from './message.ts';

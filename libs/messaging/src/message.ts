@@ -1,4 +1,7 @@
 import type { Payload, Topic } from '@nightshift/contracts';
+import { madeAtMs } from '@nightshift/std';
+
+const STALE_MS = 10_000;
 
 /** A message as it stands on the bus, before anybody has looked into it. */
 export interface RawMessage {
@@ -18,6 +21,11 @@ export interface Message<T extends Topic = Topic> {
   readonly payload: Payload<T>;
   /** W3C trace context of whoever caused it. */
   readonly traceparent: string | undefined;
+}
+
+/** Whether a message has waited for so long, as where a pool had no processes, that what it orders may not be wanted any more. */
+export function isStale({ id }: Pick<Message, 'id'>): boolean {
+  return Date.now() - madeAtMs(id) > STALE_MS;
 }
 
 /** Names of the headers every message carries. */
