@@ -1,5 +1,5 @@
 import { Controller, Inject } from '@nestjs/common';
-import { InternalOutcome, type RunProgressed } from '@nightshift/contracts';
+import { AppError, InternalOutcome, type RunOutcome, type RunProgressed } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, type Message } from '@nightshift/messaging';
 import { assertNever, mapLimited } from '@nightshift/std';
@@ -32,11 +32,22 @@ export class EngineConsumer {
       case 'stopped':
         return { kind: 'stopped', usage: progress.usage, ...began(progress) };
       case 'outcome': {
-        const outcome = progress.outcome ?? (await this.engine.call({ method: 'GET', path: `/internal/sessions/${progress.runId}/outcome` }, InternalOutcome)).outcome;
-        return { kind: 'outcome', outcome, usage: progress.usage, ...began(progress) };
+        const outcome = progress.outcome ?? (await this.#read(progress.runId));
+        const used = { usage: progress.usage, ...began(progress) };
+        return outcome ? { kind: 'outcome', outcome, ...used } : { kind: 'outcome unread', ...used };
       }
       default:
         return assertNever(progress);
+    }
+  }
+
+  /** Undefined while no engine answers: whoever is behind this message does not wait for that. */
+  async #read(runId: string): Promise<RunOutcome | undefined> {
+    try {
+      return (await this.engine.call({ method: 'GET', path: `/internal/sessions/${runId}/outcome` }, InternalOutcome)).outcome;
+    } catch (err) {
+      if (err instanceof AppError && err.code === 'service_unavailable') return undefined;
+      throw err;
     }
   }
 }

@@ -41,7 +41,7 @@ const due: RunEvent = { kind: 'due' };
 const cancel: RunEvent = { kind: 'cancel' };
 const stopped: RunEvent = { kind: 'stopped', usage };
 
-const anyEvent = fc.constantFrom<RunEvent>({ kind: 'started' }, succeeded(), succeeded(null), failed, due, cancel, stopped);
+const anyEvent = fc.constantFrom<RunEvent>({ kind: 'started' }, { kind: 'outcome unread', usage }, succeeded(), succeeded(null), failed, due, cancel, stopped);
 /** Events with the time that passes before each: from nothing to longer than any deadline. */
 const anyStory = fc.array(fc.record({ event: anyEvent, afterMs: fc.constantFrom(0, 1, 30_000, 61_000, QUEUE_LIMIT_MS) }), { maxLength: 30 });
 
@@ -88,10 +88,13 @@ describe('whatever happens to a run, in whatever order', () => {
     );
   });
 
-  test('it is never forgotten: until its end and its usage are known there is a time to attend to it', () => {
+  test('it is never forgotten: until its end is known, and for a day after it its usage, there is a time to attend to it', () => {
     fc.assert(
       fc.property(anyStory, (story) => {
-        for (const { run } of tell(story)) expect(dueAt(run) === null).toBe(isTerminal(run.status) && run.usage !== null);
+        for (const { run, now } of tell(story)) {
+          const isLate = run.completedAt !== null && now.getTime() - run.completedAt.getTime() > QUEUE_LIMIT_MS;
+          expect(dueAt(run) === null).toBe(isTerminal(run.status) && (run.usage !== null || isLate));
+        }
       }),
     );
   });
@@ -200,6 +203,19 @@ describe('a run', () => {
       waits.push((run.checkAt!.getTime() - now.getTime()) / 1000);
     }
     expect(waits).toEqual([60, 120, 240, 480, 600, 600, 600]);
+  });
+
+  test('whose end could not be read has the engine say it again soon, and knows what it used once it has ended', () => {
+    const unread: RunEvent = { kind: 'outcome unread', usage };
+    expect(transition(running, unread, at(2000))).toEqual({ run: { ...running, checkCount: 0, checkAt: at(7000) }, effects: [] });
+    const canceled = transition(running, cancel, at(2000))!.run;
+    expect(transition(canceled, unread, at(3000))?.run).toMatchObject({ status: 'canceled', usage, checkAt: null });
+  });
+
+  test('that has ended is not asked about for ever: its pool may have no engines any more', () => {
+    const canceled = transition(queued, cancel, at(5))!.run;
+    expect(transition(canceled, due, at(5 + QUEUE_LIMIT_MS))?.effects).toEqual(['stop']);
+    expect(transition(canceled, due, at(6 + QUEUE_LIMIT_MS))).toEqual({ run: { ...canceled, checkAt: null }, effects: [] });
   });
 
   test('times out at its deadline and not before, and says which limit it was', () => {

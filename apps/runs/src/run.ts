@@ -45,6 +45,8 @@ export type RunEvent =
   | { readonly kind: 'started' }
   | ({ readonly kind: 'outcome'; readonly outcome: RunOutcome } & Used)
   | ({ readonly kind: 'stopped' } & Used)
+  /** The engine has said that the run has ended, and could not be asked how. */
+  | ({ readonly kind: 'outcome unread' } & Used)
   | { readonly kind: 'cancel' }
   /** Somebody waits for the end of the run's stream. */
   | { readonly kind: 'end awaited' }
@@ -64,6 +66,7 @@ export const QUEUE_LIMIT_MS = 24 * 3600 * 1000;
 
 const CHECK_FIRST_MS = 30_000;
 const CHECK_MAX_MS = 600_000;
+const READ_AGAIN_MS = 5000;
 
 /** How long after `checkCount` checks the engine is asked again: 30 s, doubling to 10 min. */
 export function checkDelayMs(checkCount: number): number {
@@ -96,6 +99,8 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
     }
     case 'stopped':
       return { run: { ...end(run, 'canceled', now), ...used(run, event) }, effects: ['stop', 'finished'] };
+    case 'outcome unread':
+      return readAgain(run, now);
     case 'end awaited':
       return undefined;
     case 'cancel':
@@ -111,7 +116,7 @@ export function transition(run: Run, event: RunEvent, now: Date): Change | undef
 function afterTheEnd(run: Run, event: RunEvent, now: Date): Change | undefined {
   if (event.kind === 'end awaited') return { run, effects: ['stop'] };
   if (run.usage) return undefined;
-  if (event.kind === 'outcome' || event.kind === 'stopped') return { run: { ...run, usage: event.usage, checkAt: null }, effects: [] };
+  if ('usage' in event) return { run: { ...run, usage: event.usage, checkAt: null }, effects: [] };
   return event.kind === 'due' ? check(run, now, 'stop') : undefined;
 }
 
@@ -132,11 +137,18 @@ function timeOut(run: Run, now: Date): Change {
   return { run: { ...awaitUsage(end(run, 'timed_out', now), now), error }, effects: ['stop', 'finished'] };
 }
 
+function readAgain(run: Run, now: Date): Change | undefined {
+  const checkAt = new Date(now.getTime() + READ_AGAIN_MS);
+  return run.checkAt && run.checkAt <= checkAt ? undefined : { run: { ...run, checkCount: 0, checkAt }, effects: [] };
+}
+
 function awaitUsage(run: Run, now: Date): Run {
   return { ...run, checkCount: 0, checkAt: new Date(now.getTime() + checkDelayMs(0)) };
 }
 
+/** After its end a run's usage is asked for as long as it may wait in a queue: its pool may have no engines any more. */
 function check(run: Run, now: Date, effect: Effect): Change {
+  if (run.completedAt && now.getTime() - run.completedAt.getTime() > QUEUE_LIMIT_MS) return { run: { ...run, checkAt: null }, effects: [] };
   const checkCount = run.checkCount + 1;
   return { run: { ...run, checkCount, checkAt: new Date(now.getTime() + checkDelayMs(checkCount)) }, effects: [effect] };
 }
