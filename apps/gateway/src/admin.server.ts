@@ -4,6 +4,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppError } from '@nightshift/contracts';
 import type { Shutdown } from '@nightshift/runtime';
 
+/** Who does not take what was answered is not waited for. */
+const HANG_UP_MS = 3000;
 const ADMIN = /^\/admin\//;
 const ON_EVERY_PORT = /^\/(health|ready)$/;
 
@@ -16,7 +18,10 @@ export async function serveAdmin(app: NestFastifyApplication, host: string, port
   const server = createServer((request, response) => instance.routing(request, response));
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   adminPorts.add((server.address() as AddressInfo).port);
-  shutdown.add('hang_up', 'admin port', () => new Promise((resolve) => void server.close(() => resolve())));
+  shutdown.add('hang_up', 'admin port', () => {
+    setTimeout(() => server.closeAllConnections(), HANG_UP_MS).unref();
+    return new Promise((resolve) => void server.close(() => resolve()));
+  });
   return (server.address() as AddressInfo).port;
 }
 

@@ -59,6 +59,7 @@ export class Relay {
   #sweptTo = '';
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
+  #isStopped = false;
 
   /** `giveUp` keeps an event that the bus will never take somewhere else, and answers true; its row is then removed. */
   constructor(options: { db: Database; schema: string; publish: Publish; onTrouble: (err: unknown) => void; giveUp?: (event: Omit<OutgoingEvent, 'ref'>, err: unknown) => Promise<boolean> }) {
@@ -145,12 +146,13 @@ export class Relay {
       if (open.length > 0) await this.#db.query(this.#releaseStatement, [open.sort()]);
       const isAtEnd = rows.length < SWEEP_ROWS;
       this.#sweptTo = isAtEnd ? '' : rows.reduce((last, { id }) => (id > last ? id : last), '');
-      if (isAtEnd || open.length === rows.length) return;
+      if (isAtEnd || open.length === rows.length || this.#isStopped) return;
     }
   }
 
-  /** Stops sweeping and waits for what is being published. */
+  /** Stops sweeping, after the batch that it is at, and waits for what is being published. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#sweeping;

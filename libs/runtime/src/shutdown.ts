@@ -68,12 +68,12 @@ export class Shutdown {
   }
 }
 
-/** Ends the process in order on SIGTERM and SIGINT, with status 0. `closeMs` after hurry it ends whatever is left. */
+/** Ends the process in order on SIGTERM and SIGINT, with status 0. Five seconds after hurry it ends whatever is left, with status 1. */
 export function shutdownOnSignal(shutdown: Shutdown, log: Logger, graceMs: number): void {
   const CLOSE_MS = 5000;
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal, again: shutdown.started }, 'stopping');
-    if (!shutdown.started) setTimeout(() => process.exit(1), graceMs + CLOSE_MS).unref();
+    setTimeout(() => process.exit(1), (shutdown.started ? 0 : graceMs) + CLOSE_MS).unref();
     void shutdown.run(log, graceMs).then(() => {
       log.flush();
       process.exit(0);
