@@ -1,7 +1,9 @@
-import { AppError, type ChangedOrg, InternalPools, InternalQueues, type Org, type Pool, type ServedCatalogue, SHARED_POOL } from '@nightshift/contracts';
+import { AppError, type ChangedOrg, InternalPools, InternalQueues, type Org, type Pool, type ServedCatalogue, type ServedPool, SHARED_POOL } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { type Known, poolOf, poolsOf } from './pool.ts';
 import type { OrgStore } from './org.store.ts';
+
+const SERVED = { method: 'GET', path: '/internal/pools' } as const;
 
 /** Where pools are known. */
 export interface PoolsOptions {
@@ -18,7 +20,9 @@ export type PoolApp = 'engine-orchestrator' | 'tool-executor';
 /** Who serves which pool, and what waits: each service says it of its own, and it is joined here. */
 export class Pools {
   readonly #options: PoolsOptions;
-  #seen: Known | undefined;
+  /** Each as its service told it last, whoever else was away; undefined until then. */
+  #engines: readonly ServedPool[] | undefined;
+  #executors: readonly ServedPool[] | undefined;
 
   constructor(options: PoolsOptions) {
     this.#options = options;
@@ -38,13 +42,18 @@ export class Pools {
 
   /** Whether a process of a kind served the pool when it was last looked. */
   isServed(app: PoolApp, pool: string): boolean {
-    const { engines = [], executors = [] } = this.#seen ?? {};
-    return (app === 'engine-orchestrator' ? engines : executors).some(({ name, live }) => name === pool && live > 0);
+    const served = app === 'engine-orchestrator' ? this.#engines : this.#executors;
+    return (served ?? []).some(({ name, live }) => name === pool && live > 0);
   }
 
-  /** The engines of a dedicated pool; undefined while they are not known, and where one process serves every pool. */
+  /**
+   * The engines of a dedicated pool; undefined where they are nobody's own. `service_unavailable` until it was heard which they are:
+   * what the shared ones are called says nothing of them.
+   */
   catalogueOf(pool: string): ServedCatalogue | undefined {
-    return pool === SHARED_POOL || this.#options.onePool !== undefined ? undefined : this.#seen?.engines.find(({ name }) => name === pool)?.catalogue;
+    if (pool === SHARED_POOL || this.#options.onePool !== undefined) return undefined;
+    if (!this.#engines) throw new AppError('service_unavailable', { headers: { 'retry-after': '1' } });
+    return this.#engines.find(({ name }) => name === pool)?.catalogue;
   }
 
   async #problemsOf(pool: string): Promise<string[]> {
@@ -59,12 +68,18 @@ export class Pools {
 
   async #look(): Promise<Known> {
     const { orgs, runs, engine, executor, onePool } = this.#options;
-    const [pooled, { queues }, { pools: engines }, { pools: executors }] = await Promise.all([
+    const [pooled, { queues }, engines, executors] = await Promise.all([
       orgs.pooled(),
       runs.call({ method: 'GET', path: '/internal/queues' }, InternalQueues),
-      engine.call({ method: 'GET', path: '/internal/pools' }, InternalPools),
-      executor.call({ method: 'GET', path: '/internal/pools' }, InternalPools),
+      engine.call(SERVED, InternalPools).then(({ pools }) => (this.#engines = pools), (err: unknown) => this.#withoutAnswer(err)),
+      executor.call(SERVED, InternalPools).then(({ pools }) => (this.#executors = pools)),
     ]);
-    return (this.#seen = { orgs: pooled, queues, engines, executors, onePool });
+    return { orgs: pooled, queues, engines, executors, onePool };
+  }
+
+  /** Engines of the release before, which do not know the question, have no pools of their own. */
+  #withoutAnswer(err: unknown): never {
+    if (err instanceof AppError && err.code !== 'service_unavailable') this.#engines ??= [];
+    throw err;
   }
 }

@@ -9,6 +9,7 @@ import { generateSealKeyPair, must } from '@nightshift/std';
 import { type TestDatabase, testDatabase, waitFor } from '@nightshift/testing';
 import { buildGateway, GatewayEnvironment, listenAdmin } from '../src/index.ts';
 import { NeighboursLoop } from '../src/neighbours.loop.ts';
+import type { PooledOrg } from '../src/pool.ts';
 import { Pools } from '../src/pools.client.ts';
 import { PoolsLoop } from '../src/pools.loop.ts';
 
@@ -61,6 +62,7 @@ beforeAll(async () => {
   const port = portOf(service.app);
   const adminPort = await listenAdmin(service, { ...environment, HOST: '127.0.0.1', PORT: port }, around);
   urls = { api: `http://127.0.0.1:${port}/v1`, admin: `http://127.0.0.1:${adminPort}/admin/v1` };
+  await looked();
 });
 afterEach(() => void Object.assign(world, { engines: [], executors: [], queues: [], away: new Set(), old: new Set(), letters: {}, asked: [] }));
 afterAll(async () => {
@@ -77,6 +79,7 @@ async function send(base: string, token: string, method: string, path: string, b
 
 const admin = (method: string, path: string, body?: object) => send(urls.admin, ADMIN, method, path, body);
 const looked = () => service.app.get(Pools).look();
+const poolsOf = (orgs: PooledOrg[]) => new Pools({ orgs: { pooled: () => Promise.resolve(orgs) }, runs: neighbour('runs'), engine: neighbour('engine-orchestrator'), executor: neighbour('tool-executor'), onePool: undefined });
 
 /** An organisation of a pool, and a key of it. */
 async function tenant(pool: string): Promise<{ id: string; api: (method: string, path: string, body?: object) => Promise<Reply> }> {
@@ -179,10 +182,23 @@ describe('what takes a pool’s capacity', () => {
   });
 });
 
+test('the callers of a pool are told to come again until it was heard which engines it has', async () => {
+  const pools = poolsOf([]);
+  world.away.add('engine-orchestrator');
+  await expect(pools.look()).rejects.toThrow(AppError);
+  expect(() => pools.catalogueOf('acme')).toThrow(expect.objectContaining({ code: 'service_unavailable' }));
+  expect(pools.catalogueOf('shared')).toBeUndefined();
+  world.away.clear();
+  await pools.look();
+  expect(pools.catalogueOf('acme')).toBeUndefined();
+});
+
 test('the callers of a pool can name what its engines serve, also when these have gone', async () => {
   const own = { ...must(DEFAULT_ENGINES[0], 'engine'), id: 'acmes-engine', aliases: [], upstreams: [{ name: 'acmes', model: 'acmes-model' }] };
   world.engines = [served('acme', 0, { catalogue: { engines: [own], offline: false } })];
-  await looked();
+  // Also while others are away.
+  world.away.add('tool-executor');
+  await expect(looked()).rejects.toThrow(AppError);
   const [acme, other] = [await tenant('acme'), await tenant('shared')];
   expect((await acme.api('GET', '/models')).body.data.map(({ id }) => id)).toEqual(['acmes-engine', 'acmes-model']);
   expect((await acme.api('GET', '/models/acmes-model')).status).toBe(200);
@@ -198,7 +214,7 @@ test('a pool that is wanted and loses its processes is logged once, measured, an
   const told = { warn: note('warn'), info: note('info'), debug: () => undefined, error: (facts: unknown) => void lines.push(facts) } as unknown as Logger;
   let looks = 0;
   const orgs = [{ id: 'org_1', name: 'Acme', pool: 'acme' }];
-  const pools = new Pools({ orgs: { pooled: () => Promise.resolve(orgs) }, runs: neighbour('runs'), engine: neighbour('engine-orchestrator'), executor: neighbour('tool-executor'), onePool: undefined });
+  const pools = poolsOf(orgs);
   const loop = new PoolsLoop({ look: async () => (looks += 1, await pools.look()) }, told, 1);
   const served1 = (live: number) => (world.engines = world.executors = [served('acme', live), served('shared', 1), served('unwanted', 0, { lastSeenAt: '2026-01-01T00:00:00.000Z' })]);
   const after = async (rounds: number) => {
