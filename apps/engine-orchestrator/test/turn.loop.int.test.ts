@@ -135,11 +135,13 @@ describe('a turn', () => {
     expect(on.published.at(-1)?.payload).toMatchObject({ kind: 'outcome', startedAt: row?.startedAt.toISOString() });
   });
 
-  test('is asked of an engine by its alias; an engine that has gone fails the run', async () => {
+  test('is asked of an engine by its alias, and of one that this process does not know yet again later', async () => {
     const { begin } = engineOf();
-    const [alias, gone] = [await begin('', { engine: 'tim-old' }), await begin('', { engine: 'tim-gone' })];
-    expect(await outcomeOf(alias.runId)).toMatchObject({ status: 'succeeded' });
-    expect(await outcomeOf(gone.runId)).toMatchObject({ status: 'failed', error: { code: 'engine_error', message: expect.stringContaining('tim-gone') } });
+    expect(await outcomeOf((await begin('', { engine: 'tim-old' })).runId)).toMatchObject({ status: 'succeeded' });
+    const newer = await begin('', { engine: 'tim-newer' });
+    await waitFor(async () => (await rowOf(newer.runId)).upstreamFailures === 1 && (await on.sql("update engine.sessions set engine = 'tim'")));
+    await dueNow(newer.runId);
+    expect(await outcomeOf(newer.runId)).toMatchObject({ status: 'succeeded' });
   });
 });
 
@@ -174,13 +176,15 @@ describe('an upstream that is limited or overloaded', () => {
     expect(await outcomeOf(runId)).toMatchObject({ result: { answer: 'whole' } });
   });
 
-  test('is given up after ten failures in a row with a code and a message to act on', async () => {
+  const failing = { code: 'upstream_unavailable', message: expect.stringContaining('503'), details: { upstreamStatus: 503, tries: 10 } };
+  const gone = { code: 'engine_error', message: expect.stringContaining('"gone"'), details: { tries: 10 } };
+  test.each([['tim', failing], ['gone', gone]])('is given up after ten failures in a row with a code and a message to act on, like an engine that nobody knows (%s)', async (id, error) => {
     const { begin } = engineOf();
-    const { runId } = await begin('fail:503x99 retry:60');
+    const { runId } = await begin('fail:503x99 retry:60', { engine: id });
     await waitFor(async () => (await rowOf(runId)).upstreamFailures === 1);
     await on.sql('update engine.sessions set upstream_failures = 9');
     await dueNow(runId);
-    expect(await outcomeOf(runId)).toEqual({ status: 'failed', error: { code: 'upstream_unavailable', message: expect.stringContaining('503'), details: { upstreamStatus: 503, tries: 10 } } });
+    expect(await outcomeOf(runId)).toEqual({ status: 'failed', error });
   });
 });
 
