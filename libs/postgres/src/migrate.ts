@@ -1,14 +1,20 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 const LOCK_KEY = 0x6e736d67;
+const LOCK_WAIT_MS = 1000;
+const LOCK_PAUSE_MS = 1000;
+const LOCK_TRIES = 150;
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Applies the migrations of one app, in order, under an advisory lock, and records them in `_prisma_migrations` of its
  * schema the way Prisma does, so that `prisma migrate deploy` agrees. `folder` holds `<name>/migration.sql` files.
- * Each runs in a transaction with its record. Returns the names applied now.
+ * Each runs in a transaction with its record, and waits for locks a second at a time. Returns the names applied now.
  */
 export async function migrate(options: { url: string; schema: string; folder: string }): Promise<string[]> {
   const client = new pg.Client({ connectionString: options.url, application_name: 'migrate' });
@@ -68,8 +74,21 @@ async function readMigrations(folder: string): Promise<{ name: string; sql: stri
   );
 }
 
+/** Whoever waits for a table that a backup, say, holds makes everybody behind it wait too: so not for long, but again and again. */
 async function apply(client: pg.Client, schema: string, name: string, sql: string, checksum: string): Promise<void> {
-  await client.query('begin');
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await applyOnce(client, schema, name, sql, checksum);
+    } catch (err) {
+      const isLocked = err instanceof pg.DatabaseError && err.code === LOCK_NOT_AVAILABLE;
+      if (isLocked && tried < LOCK_TRIES) await delay(LOCK_PAUSE_MS);
+      else throw new Error(`migration ${schema}/${name} failed: ${err instanceof Error ? err.message : String(err)}${isLocked ? ', which another transaction has held for minutes' : ''}`, { cause: err });
+    }
+  }
+}
+
+async function applyOnce(client: pg.Client, schema: string, name: string, sql: string, checksum: string): Promise<void> {
+  await client.query(`begin; set local lock_timeout = ${LOCK_WAIT_MS}`);
   try {
     await client.query(sql);
     await client.query(
@@ -79,6 +98,6 @@ async function apply(client: pg.Client, schema: string, name: string, sql: strin
     await client.query('commit');
   } catch (err) {
     await client.query('rollback');
-    throw new Error(`migration ${schema}/${name} failed: ${err instanceof Error ? err.message : String(err)}`, { cause: err });
+    throw err;
   }
 }

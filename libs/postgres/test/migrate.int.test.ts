@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { migrate } from '@nightshift/postgres';
-import { type TestDatabase, testDatabase, uniqueName } from '@nightshift/testing';
+import { type TestDatabase, testDatabase, uniqueName, waitFor } from '@nightshift/testing';
 import pg from 'pg';
 
 let database: TestDatabase;
@@ -52,6 +52,24 @@ describe('migrate', () => {
     const applied = await Promise.all([run(), run(), run()]);
     expect(applied.flat()).toEqual(['0001_init']);
     expect((await client.query(`select text from ${schema}.note`)).rowCount).toBe(1);
+  });
+
+  test('waits for a table that somebody holds, and lets others at it meanwhile', async () => {
+    await put('0001_init', `create table ${schema}.note (text text)`);
+    await run();
+    await put('0002_more', `alter table ${schema}.note add column more text`);
+    await client.query('begin');
+    await client.query(`select * from ${schema}.note`);
+    const applied = run();
+    const waiting = "select 1 from pg_stat_activity where application_name = 'migrate' and wait_event_type = 'Lock' and datname = current_database()";
+    const other = new pg.Client({ connectionString: database.url });
+    await other.connect();
+    await waitFor(async () => (await other.query(waiting)).rowCount === 1);
+    // Behind the migration, until that lets go.
+    await other.query(`select * from ${schema}.note`);
+    await client.query('commit');
+    expect(await applied).toEqual(['0002_more']);
+    await other.end();
   });
 
   test('records a migration the way Prisma does', async () => {
