@@ -75,9 +75,7 @@ export class AppModule {
     const runs = new RunsClient(around.client('runs'));
     const streams = new RunStreams({ frames: new FramesClient((pool) => poolClients.readerOf('engine-orchestrator', pool)), runs, hints: around.hints, log: around.log });
     const sender = new StreamSender(streams, around.log);
-    around.shutdown.add('drain', 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const chats = new ChatsClient((pool) => poolClients.workerOf('engine-orchestrator', pool));
-    around.shutdown.add('drain', 'plain calls', (hurry) => chats.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
     const tools = new ToolsClient(clientOf('tool-executor'), poolClients);
     const requests = new RequestCounter(around.redisUrl);
     around.shutdown.add('close', 'request counts', () => requests.close());
@@ -85,7 +83,11 @@ export class AppModule {
     const intake = new RunIntake(runs, tools, settings);
     const waits = new RunWaits(runs, around.hints, around.log);
     around.shutdown.add('refuse', 'waits', () => waits.refuse());
-    around.shutdown.add('drain', 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
+    for (const phase of ['drain', 'finish'] as const) {
+      around.shutdown.add(phase, 'streams', (hurry) => sender.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
+      around.shutdown.add(phase, 'plain calls', (hurry) => chats.drain(AbortSignal.any([hurry, AbortSignal.timeout(environment.STREAM_DRAIN_MS)])));
+      around.shutdown.add(phase, 'waits', (hurry) => waits.drain(hurry, environment.SHUTDOWN_GRACE_MS));
+    }
     return {
       module: AppModule,
       controllers: [HealthController, ...(around.neighbours.length === 0 ? [MetricsController] : []), RunStreamsController, RunsController, ChatController, CompletionsController, RequestsController, ToolsController, SubscriptionsController, DeliveriesController, ModelsController, UsageController, AdminController, PoolsController, DeadLettersController],

@@ -61,6 +61,19 @@ test('a gateway that stops answers long polls with the run as it stands, and cha
   await stopped;
 });
 
+test('a gateway that stops waits for a chat request that came after the signal as for any other', async () => {
+  let late: ReturnType<typeof chat> | undefined;
+  shutdown.add('drain', 'a late client', async () => {
+    late = chat();
+    await looked(1);
+  });
+  const stopped = shutdown.run(log, 60_000);
+  await looked(1);
+  shutdown.hurry();
+  expect((await late!).status).toBe(503);
+  await stopped;
+});
+
 test('a gateway waits for nobody who has left', async () => {
   const leaving = new AbortController();
   const left = Promise.allSettled([wait(leaving.signal), chat(leaving.signal)]);

@@ -4,7 +4,7 @@ import type { CheckResult, MetricsOfThread, Phase, Shutdown } from '@nightshift/
 import { ThreadLink } from './thread.link.ts';
 
 const PROBE_MS = 1000;
-const PHASES_OF_WORK: readonly Phase[] = ['refuse', 'drain', 'hang_up', 'flush', 'close'];
+const PHASES_OF_WORK: readonly Phase[] = ['refuse', 'drain', 'finish', 'hang_up', 'flush', 'close'];
 
 /** Links to the thread that works; `onEnd` is told when it ends by itself. A shutdown goes through both threads phase by phase. */
 export function linkWork(worker: Worker, shutdown: Shutdown, onEnd: (reason: Error) => void): ThreadLink {

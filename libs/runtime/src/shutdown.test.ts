@@ -20,7 +20,7 @@ describe('a shutdown', () => {
     const running = shutdown.run(log, 1000);
     expect(shutdown.started).toBe(true);
     await running;
-    expect(done).toEqual(['refuse', 'drain', 'hang_up', 'flush', 'close', 'end']);
+    expect(done).toEqual(['refuse', 'drain', 'finish', 'hang_up', 'flush', 'close', 'end']);
   });
 
   test('takes the steps of a phase side by side, and the next phase when all are done', async () => {

@@ -1,10 +1,10 @@
 import type { Logger } from './log.ts';
 
 /**
- * The order in which a process lets go: stop claiming, finish what is held, answer the last requests and messages and take
- * no more, write what is buffered, close connections, end servers of its own.
+ * The order in which a process lets go: stop claiming, finish what is held and then what has come meanwhile, answer the last
+ * requests and messages and take no more, write what is buffered, close connections, end servers of its own.
  */
-export const PHASES = ['refuse', 'drain', 'hang_up', 'flush', 'close', 'end'] as const;
+export const PHASES = ['refuse', 'drain', 'finish', 'hang_up', 'flush', 'close', 'end'] as const;
 export type Phase = (typeof PHASES)[number];
 
 interface Step {
