@@ -87,7 +87,8 @@ Argument: a workload with "root". A JSON object of texts.
 {{- define "nightshift.engines" -}}
 {{- $own := dig "upstreams" dict (default dict (get .root.Values.pools .pool)) -}}
 {{- $catalogue := deepCopy .root.Values.engines -}}
-{{- $_ := set $catalogue "upstreams" (mergeOverwrite (deepCopy $catalogue.upstreams) (deepCopy $own)) -}}
+{{- /* Each as a whole: a pool's model server is sent no key, and held to no limit, of the one that it replaces. */ -}}
+{{- range $name, $upstream := $own -}}{{- $_ := set $catalogue.upstreams $name $upstream -}}{{- end -}}
 {{- toPrettyJson $catalogue -}}
 {{- end -}}
 
