@@ -100,3 +100,11 @@ test('pods are replaced when what they read at their start has changed, and only
   expect(await changed(['config.TURN_SLOTS=7'])).toEqual(['r-nightshift-engine-orchestrator']);
   expect(await changed(['labels.team="b"'])).toEqual([]);
 });
+
+test('a pool that is added replaces no pods of others', async () => {
+  const pods = async (settings: string[]) => new Map((await manifests('dedicated-pools', settings)).filter(({ kind }) => kind === 'Deployment').map((object) => [object.metadata.name, podOf(object)] as const));
+  const before = await pods([]);
+  const after = await pods(['database.connectionLimit=2000', 'pools.initech={"upstreams":{"main":{"kind":"openai","baseUrl":"http://vllm.initech.svc:8000/v1","apiKeyEnv":"INITECH_API_KEY"}}}']);
+  expect(after.size).toBe(before.size + 2);
+  for (const [name, pod] of before) expect(after.get(name)).toEqual(pod);
+});

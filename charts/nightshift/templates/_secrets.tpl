@@ -1,6 +1,6 @@
 {{/*
-The secrets of one app: variable → key in the Secret. Nobody gets a key that is not listed here.
-Argument: (dict "root" $ "app" …). A JSON list of {name, key, optional, of}; `of` is where the key is looked for.
+The secrets of one workload: variable → key in the Secret. Nobody gets a key that is not listed here.
+Argument: (dict "root" $ "app" … "pool" …). A JSON list of {name, key, optional, of}; `of` is where the key is looked for.
 */}}
 {{- define "nightshift.secretsOf" -}}
 {{- $root := .root -}}
@@ -13,11 +13,15 @@ Argument: (dict "root" $ "app" …). A JSON list of {name, key, optional, of}; `
 {{- $list = append $list (dict "name" $key "key" $key "of" "secrets") -}}
 {{- end -}}
 {{- $required := dict "gateway" (list "ADMIN_TOKEN" "SEAL_PUBLIC_KEY") "tool-executor" (list "SEAL_PRIVATE_KEY") "webhook-dispatcher" (list "ENCRYPTION_KEY") -}}
-{{- $optional := dict "gateway" (list "BOOTSTRAP_API_KEY") "engine-orchestrator" (list "UPSTREAM_API_KEY") "webhook-dispatcher" (list "ENCRYPTION_KEY_PREVIOUS") "tool-executor" (list "BRAVE_API_KEY" "TAVILY_API_KEY" "EXA_API_KEY" "SERPER_API_KEY") -}}
+{{- $optional := dict "gateway" (list "BOOTSTRAP_API_KEY") "webhook-dispatcher" (list "ENCRYPTION_KEY_PREVIOUS") "tool-executor" (list "BRAVE_API_KEY" "TAVILY_API_KEY" "EXA_API_KEY" "SERPER_API_KEY") -}}
 {{- range default list (get $required $app) -}}{{- $list = append $list (dict "name" . "key" . "of" "secrets") -}}{{- end -}}
 {{- range default list (get $optional $app) -}}{{- $list = append $list (dict "name" . "key" . "of" "secrets" "optional" true) -}}{{- end -}}
 {{- if eq $app "engine-orchestrator" -}}
-{{- range (include "nightshift.upstreamKeys" $root | fromJsonArray) -}}{{- $list = append $list (dict "name" . "key" . "of" "secrets") -}}{{- end -}}
+{{- range (include "nightshift.upstreamKeys" (dict "root" $root "pool" .pool) | fromJsonArray) -}}
+{{- $key := dict "name" . "key" . "of" "secrets" -}}
+{{- if eq . "UPSTREAM_API_KEY" -}}{{- $_ := set $key "optional" true -}}{{- end -}}
+{{- $list = append $list $key -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $list -}}
 {{- end -}}
@@ -32,14 +36,15 @@ Argument: (dict "root" $ "app" …). A JSON list of {name, key, optional, of}; `
 {{- toJson $list -}}
 {{- end -}}
 
-{{/* The variables that upstreams name for their keys, of the release and of all pools. */}}
+{{/* The variables that the catalogue of a pool names for its keys; without engines the one of UPSTREAM_BASE_URL. Argument: root, pool. */}}
 {{- define "nightshift.upstreamKeys" -}}
 {{- $keys := list -}}
-{{- range $name, $upstream := .Values.engines.upstreams -}}{{- with $upstream.apiKeyEnv -}}{{- $keys = append $keys . -}}{{- end -}}{{- end -}}
-{{- range $pool, $apps := .Values.pools -}}
-{{- range $name, $upstream := (default dict $apps.upstreams) -}}{{- with $upstream.apiKeyEnv -}}{{- $keys = append $keys . -}}{{- end -}}{{- end -}}
+{{- if include "nightshift.hasEngines" .root -}}
+{{- range $name, $upstream := (include "nightshift.engines" . | fromJson).upstreams -}}{{- with $upstream.apiKeyEnv -}}{{- $keys = append $keys . -}}{{- end -}}{{- end -}}
+{{- else -}}
+{{- $keys = list "UPSTREAM_API_KEY" -}}
 {{- end -}}
-{{- toJson (without ($keys | uniq | sortAlpha) "UPSTREAM_API_KEY") -}}
+{{- toJson ($keys | uniq | sortAlpha) -}}
 {{- end -}}
 
 {{/*
