@@ -39,6 +39,7 @@ test.each<[name: string, installation: string, settings: string[], told: RegExp[
   ['scaling by a Prometheus that is not named', 'default', ['apps.engine-orchestrator.autoscaling.type="keda"'], [/set keda\.prometheus\.serverAddress, or keda\.queueAge\.source=postgresql/]],
   ['two monitors', 'default', ['monitoring.podMonitor.enabled=true', 'monitoring.serviceMonitor.enabled=true'], [/both enabled/]],
   ['an authority without TLS', 'default', ['kafka.tls.ca.name="ca"'], [/set kafka\.tls\.enabled=true/]],
+  ['one service account with two sets of annotations', 'default', ['defaults.serviceAccount.name="all"', 'apps.runs.serviceAccount.annotations={"role":"a"}'], [/serviceAccount\.name all is used with different annotations .*: give it the same annotations wherever it is used, or each app a name of its own/]],
   ['an ingress without hosts', 'default', ['ingress.enabled=true'], [/ingress\.hosts is empty: list the hosts/]],
   ['routes without Gateways', 'default', ['httpRoute.enabled=true'], [/list httpRoute\.hosts and httpRoute\.parentRefs/]],
 ])('%s is refused, and it is said what to do', async (_name, installation, settings, told) => {

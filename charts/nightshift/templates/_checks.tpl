@@ -1,6 +1,6 @@
 {{/* What a schema cannot see. Every problem is told at once, each with what to do. */}}
 {{- define "nightshift.check" -}}
-{{- $problems := concat (include "nightshift.checkServers" . | fromJsonArray) (include "nightshift.checkSecrets" . | fromJsonArray) (include "nightshift.checkEngines" . | fromJsonArray) (include "nightshift.checkPools" . | fromJsonArray) (include "nightshift.checkConnections" . | fromJsonArray) (include "nightshift.checkScaling" . | fromJsonArray) -}}
+{{- $problems := concat (include "nightshift.checkServers" . | fromJsonArray) (include "nightshift.checkSecrets" . | fromJsonArray) (include "nightshift.checkEngines" . | fromJsonArray) (include "nightshift.checkPools" . | fromJsonArray) (include "nightshift.checkConnections" . | fromJsonArray) (include "nightshift.checkScaling" . | fromJsonArray) (include "nightshift.checkAccounts" . | fromJsonArray) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nthe values cannot be installed:\n  - %s\n" (join "\n  - " $problems)) -}}
 {{- end -}}
@@ -150,4 +150,23 @@ which keep theirs while they drain. One line for each workload.
 {{- $problems = append $problems "an app is scaled by KEDA on its queue's age from Prometheus: set keda.prometheus.serverAddress, or keda.queueAge.source=postgresql" -}}
 {{- end -}}
 {{- toJson $problems -}}
+{{- end -}}
+
+{{/* One name is one ServiceAccount, whoever uses it. */}}
+{{- define "nightshift.checkAccounts" -}}
+{{- $problems := list -}}
+{{- $root := . -}}
+{{- $annotations := dict -}}
+{{- range $own := include "nightshift.workloads" . | fromJsonArray -}}
+{{- if $own.spec.serviceAccount.create -}}
+{{- $name := include "nightshift.serviceAccountName" (merge (dict "root" $root) $own) -}}
+{{- $text := default dict $own.spec.serviceAccount.annotations | toJson -}}
+{{- if and (hasKey $annotations $name) (ne $text (get $annotations $name)) -}}
+{{- $problems = append $problems (printf "serviceAccount.name %s is used with different annotations (%s and %s): give it the same annotations wherever it is used, or each app a name of its own" $name (get $annotations $name) $text) -}}
+{{- else -}}
+{{- $_ := set $annotations $name $text -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson ($problems | uniq) -}}
 {{- end -}}
