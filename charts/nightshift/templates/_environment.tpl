@@ -48,12 +48,17 @@ Argument: a workload with "root". A JSON object of texts.
 {{- if and (has "ENGINES_FILE" $known) (include "nightshift.hasEngines" $root) -}}{{- $_ := set $vars "ENGINES_FILE" "/etc/nightshift/engines/engines.json" -}}{{- end -}}
 {{- if and (has "EGRESS_ALLOW" $known) $values.egressAllow -}}{{- $_ := set $vars "EGRESS_ALLOW" (join "," $values.egressAllow) -}}{{- end -}}
 {{- $free := list "UV_THREADPOOL_SIZE" "NODE_OPTIONS" "NODE_COMPILE_CACHE" -}}
-{{- range $name, $value := merge (deepCopy (default dict .spec.config)) (deepCopy $values.config) -}}
+{{- range $name, $value := (include "nightshift.settings" . | fromJson) -}}
 {{- if or (has $name $known) (has $name $free) (hasPrefix "OTEL_" $name) -}}{{- $_ := set $vars $name $value -}}{{- end -}}
 {{- end -}}
 {{- $texts := dict -}}
 {{- range $name, $value := $vars -}}{{- $_ := set $texts $name (include "nightshift.text" $value) -}}{{- end -}}
 {{- toJson $texts -}}
+{{- end -}}
+
+{{/* `config` as it holds for a workload: the app's own wins, also with false, 0 or nothing. A JSON object. */}}
+{{- define "nightshift.settings" -}}
+{{- mergeOverwrite (deepCopy .root.Values.config) (deepCopy (default dict .spec.config)) | toJson -}}
 {{- end -}}
 
 {{/* How Kafka is reached; for services and for the job that makes topics. */}}

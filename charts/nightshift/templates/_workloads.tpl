@@ -26,11 +26,16 @@ each pool adds. `spec` is `defaults`, then `apps.<app>`, then `pools.<pool>.<app
 
 {{/* Milliseconds that a pod of this workload may take for what it holds: the longest of its drains. */}}
 {{- define "nightshift.drainMs" -}}
-{{- $config := merge (deepCopy (default dict .spec.config)) (deepCopy .root.Values.config) -}}
-{{- /* Without a setting the service's own default holds. */ -}}
-{{- $drain := int (default 25000 (get $config "SHUTDOWN_GRACE_MS")) -}}
-{{- if eq .app "engine-orchestrator" -}}{{- $drain = max $drain (int (default 300000 (get $config "TURN_DRAIN_MS"))) -}}{{- end -}}
-{{- if eq .app "gateway" -}}{{- $drain = max $drain (int (default 600000 (get $config "STREAM_DRAIN_MS"))) -}}{{- end -}}
+{{- $config := include "nightshift.settings" . | fromJson -}}
+{{- /* Without a setting, or with an empty one, the service's own default holds; 0 is a setting. */ -}}
+{{- $defaults := dict "SHUTDOWN_GRACE_MS" 25000 -}}
+{{- if eq .app "engine-orchestrator" -}}{{- $_ := set $defaults "TURN_DRAIN_MS" 300000 -}}{{- end -}}
+{{- if eq .app "gateway" -}}{{- $_ := set $defaults "STREAM_DRAIN_MS" 600000 -}}{{- end -}}
+{{- $drain := 0 -}}
+{{- range $name, $default := $defaults -}}
+{{- $value := get $config $name -}}
+{{- $drain = max $drain (int (ternary $default $value (has $value (list nil "")))) -}}
+{{- end -}}
 {{- $drain -}}
 {{- end -}}
 
