@@ -40,6 +40,9 @@ test.each<[name: string, installation: string, settings: string[], told: RegExp[
   ['two monitors', 'default', ['monitoring.podMonitor.enabled=true', 'monitoring.serviceMonitor.enabled=true'], [/both enabled/]],
   ['an authority without TLS', 'default', ['kafka.tls.ca.name="ca"'], [/set kafka\.tls\.enabled=true/]],
   ['one service account with two sets of annotations', 'default', ['defaults.serviceAccount.name="all"', 'apps.runs.serviceAccount.annotations={"role":"a"}'], [/serviceAccount\.name all is used with different annotations .*: give it the same annotations wherever it is used, or each app a name of its own/]],
+  ['a client certificate without TLS', 'default', ['kafka.tls.client.secretName="user"'], [/kafka\.tls\.client\.secretName is set .*: set kafka\.tls\.enabled=true/]],
+  ['a name to log in to Kafka with, and no way', 'default', ['kafka.sasl.username="me"'], [/kafka\.sasl\.username is set .*: set kafka\.sasl\.mechanism to plain/]],
+  ['a login to Kafka, and no way', 'default', ['kafka.sasl.existingSecret.name="user"'], [/kafka\.sasl\.existingSecret\.name is set .*: set kafka\.sasl\.mechanism to plain/]],
   ['an ingress without hosts', 'default', ['ingress.enabled=true'], [/ingress\.hosts is empty: list the hosts/]],
   ['routes without Gateways', 'default', ['httpRoute.enabled=true'], [/list httpRoute\.hosts and httpRoute\.parentRefs/]],
 ])('%s is refused, and it is said what to do', async (_name, installation, settings, told) => {

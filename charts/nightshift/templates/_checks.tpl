@@ -14,6 +14,16 @@
 {{- if and .Values.kafka.tls.ca.name (not .Values.kafka.tls.enabled) -}}
 {{- $problems = append $problems "kafka.tls.ca is set and kafka.tls.enabled is false: set kafka.tls.enabled=true, or leave the authority out" -}}
 {{- end -}}
+{{- if and .Values.kafka.tls.client.secretName (not .Values.kafka.tls.enabled) -}}
+{{- $problems = append $problems "kafka.tls.client.secretName is set and kafka.tls.enabled is false: set kafka.tls.enabled=true, or leave the client certificate out" -}}
+{{- end -}}
+{{- if not .Values.kafka.sasl.mechanism -}}
+{{- range $key, $value := dict "username" .Values.kafka.sasl.username "existingSecret.name" .Values.kafka.sasl.existingSecret.name -}}
+{{- if $value -}}
+{{- $problems = append $problems (printf "kafka.sasl.%s is set and kafka.sasl.mechanism is empty, so nobody would log in: set kafka.sasl.mechanism to plain, scram-sha-256 or scram-sha-512, or leave the login out" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
 {{- $problems = append $problems "monitoring.podMonitor and monitoring.serviceMonitor are both enabled, and would count everything twice: enable one" -}}
 {{- end -}}
