@@ -26,31 +26,33 @@ podSelector:
 {{/*
 An egress rule for a URL of the operator's: an address is allowed as it is, a name of this cluster by its namespace
 (on any port: a Service may have others than its pods), any other name as the internet on that port, because a
-NetworkPolicy knows no names. Argument: root, url.
+NetworkPolicy knows no names. `a.b` may be the Service `a` of the namespace `b` or a domain: both are allowed.
+Argument: root, url.
 */}}
 {{- define "nightshift.egressTo" -}}
 {{- $url := urlParse .url -}}
-{{- $host := regexReplaceAll ":[0-9]+$" $url.host "" -}}
+{{- $host := lower $url.hostname -}}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}
-{{- $namespace := regexReplaceAll "^[^.]+\\.([^.]+)\\.svc(\\..*)?$" $host "$1" -}}
-{{- if regexMatch "^[0-9.]+$" $host -}}
-- to:
-    - ipBlock: { cidr: {{ $host }}/32 }
-  ports:
-    - { protocol: TCP, port: {{ $port }} }
-{{- else if ne $namespace $host -}}
-- to:
-    - namespaceSelector:
-        matchLabels: { kubernetes.io/metadata.name: {{ $namespace }} }
+{{- $isAddress := or (contains ":" $host) (regexMatch "^[0-9.]+$" $host) -}}
+{{- $inCluster := regexMatch "^([^.]+[.])+[^.]+[.]svc([.].*)?$" $host -}}
+{{- $isShort := and (not $isAddress) (regexMatch "^[^.]+[.][^.]+$" $host) -}}
+{{- $ports := list (dict "protocol" "TCP" "port" (int $port)) -}}
+{{- $rules := list -}}
+{{- if $isAddress -}}
+{{- $cidr := printf "%s/%s" $host (ternary "128" "32" (contains ":" $host)) -}}
+{{- $rules = list (dict "to" (list (dict "ipBlock" (dict "cidr" $cidr))) "ports" $ports) -}}
 {{- else if not (contains "." $host) -}}
-- to:
-    - podSelector: {}
+{{- $rules = list (dict "to" (list (dict "podSelector" dict))) -}}
 {{- else -}}
-- to:
-    {{- include "nightshift.internet" .root | nindent 4 }}
-  ports:
-    - { protocol: TCP, port: {{ $port }} }
+{{- if or $inCluster $isShort -}}
+{{- $namespace := regexReplaceAll "[.]svc([.].*)?$" $host "" | splitList "." | last -}}
+{{- $rules = append $rules (dict "to" (list (dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" $namespace))))) -}}
 {{- end -}}
+{{- if not $inCluster -}}
+{{- $rules = append $rules (dict "to" (include "nightshift.internet" .root | fromYamlArray) "ports" $ports) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $rules -}}
 {{- end -}}
 
 {{/* URLs of the operator's that an app in a pool speaks to, without repetition. A JSON list. */}}
