@@ -142,7 +142,7 @@ export function valuesSchema(): Schema {
       migrations: closed({ ...job, existingSecret: secretKey, url: matching('^(postgres(ql)?://.+)?$') }),
       topics: closed({ ...job, partitions: positive, replicationFactor: { type: 'integer', minimum: -1 } }),
       networkPolicy: closed({
-        enabled: flag, publicFrom: theirList, adminFrom: theirList, metricsFrom: theirList, dns: closed({ to: theirList }), database: server, redis: server, kafka: server,
+        enabled: flag, publicFrom: theirList, adminFrom: theirList, metricsFrom: theirList, dns: server, database: server, redis: server, kafka: server,
         privateRanges: closed({ ipv4: { type: 'array', items: cidr }, ipv6: { type: 'array', items: cidr } }),
       }),
       keda: closed({ pollingInterval: positive, cooldownPeriod: count, queueAge: closed({ source: choice('prometheus', 'postgresql') }), prometheus: closed({ serverAddress: text, authenticationRef: text }) }),
