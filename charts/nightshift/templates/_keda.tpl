@@ -31,7 +31,8 @@ billing: [run.finished, usage.recorded]
 
 {{/*
 What a workload scales by. Kafka lag stays near zero for those that claim work, since handlers take milliseconds: they
-scale by the age of the oldest due row. `Value`, because that age is one for all replicas.
+scale by the age of the oldest due row. `Value`, because that age is one for all replicas. A namespace may hold several
+releases; series are told apart by the label that monitors attach.
 */}}
 {{- define "nightshift.triggers" -}}
 {{- $values := .root.Values -}}
@@ -45,7 +46,7 @@ scale by the age of the oldest due row. `Value`, because that age is one for all
   metricType: Value
   metadata:
     serverAddress: {{ $values.keda.prometheus.serverAddress }}
-    query: max(nightshift_oldest_due_seconds{namespace="{{ .root.Release.Namespace }}",work="{{ $work.work }}",pool="{{ $pool }}"})
+    query: max(nightshift_oldest_due_seconds{namespace="{{ .root.Release.Namespace }}",app_kubernetes_io_instance="{{ .root.Release.Name }}",work="{{ $work.work }}",pool="{{ $pool }}"})
     threshold: {{ .spec.autoscaling.queueAgeSeconds | quote }}
     ignoreNullValues: "false"
   {{- with $values.keda.prometheus.authenticationRef }}
