@@ -147,7 +147,7 @@ export function valuesSchema(): Schema {
       }),
       keda: closed({ pollingInterval: positive, cooldownPeriod: count, queueAge: closed({ source: choice('prometheus', 'postgresql') }), prometheus: closed({ serverAddress: text, authenticationRef: text }) }),
       monitoring: closed({ podMonitor: monitor, serviceMonitor: monitor, prometheusRule: closed({ enabled: flag, labels, runbookBaseUrl: matching('/$'), groups: theirList }), dashboards: closed({ enabled: flag, labels, annotations: labels }) }),
-      tests: closed({ app: choice(...APPS), apiKey: closed({ secretName: text, key: name }), engine: name, timeoutSeconds: positive }),
+      tests: closed({ app: choice(...APPS), apiKey: closed({ secretName: text, key: name }), engine: name, timeoutSeconds: positive, resources }),
       extraObjects: { type: 'array', items: { type: ['object', 'string'] } },
     }),
     $defs: { workload: closed(workload), config: config(), ...engines() },

@@ -90,14 +90,8 @@ spec:
       {{- include "nightshift.pullSecrets" $root | nindent 6 }}
       securityContext:
         {{- toYaml $root.Values.podSecurityContext | nindent 8 }}
-      {{- with $spec.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $spec.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- /* A single pod is not spread. */}}
+      {{- include "nightshift.placement" (dict "spec" (omit $spec "topologySpread")) | nindent 6 }}
       containers:
         - name: {{ .name }}
           image: {{ include "nightshift.image" (dict "root" $root "app" .app "image" $spec.image) }}

@@ -67,7 +67,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Where the pods of a workload may run; "{component}" in a constraint is not needed: it selects its own pods. */}}
+{{/* Where the pods of a workload or job may run; "{component}" in a constraint is not needed: it selects its own pods. */}}
 {{- define "nightshift.placement" -}}
 {{- with .spec.nodeSelector }}
 nodeSelector:
