@@ -51,10 +51,13 @@ async function check({ env }: Installation, { app, replicas }: CheckOptions): Pr
 
 function connectionsOf(app: Checkable, replicas: string | undefined, env: Environment): number {
   if (app === 'standalone') return STANDALONE_CONNECTIONS;
-  const each = ClusterEnvironment.shape.DATABASE_CONNECTIONS_MAX.catch(0).parse(env['DATABASE_CONNECTIONS_MAX']);
+  const { DATABASE_CONNECTIONS_MAX: setting } = ClusterEnvironment.shape;
+  // The environment is that of one app: of the others it says nothing.
+  const own = setting.catch(0).parse(env['DATABASE_CONNECTIONS_MAX']);
+  const others = setting.parse(undefined);
   try {
     const counts = parseReplicas(replicas, APPS);
-    return APPS.reduce((sum, name) => sum + (counts.get(name) ?? 1) * each, 0);
+    return APPS.reduce((sum, name) => sum + (counts.get(name) ?? 1) * (name === app ? own : others), 0);
   } catch (err) {
     throw new Failure(EXIT.usage, reasonOf(err).replace('REPLICAS', '--replicas'), { cause: err });
   }
@@ -70,7 +73,7 @@ async function checkServers(app: Checkable, env: Environment, connections: numbe
   const named = parseConfig(ClusterEnvironment.pick({ DATABASE_URL: true }), { env });
   const url = named.ok ? named.config.DATABASE_URL : undefined;
   const apps: readonly App[] = app === 'standalone' ? APPS : [app];
-  const postgres = url === undefined ? [] : await checkPostgres(url, apps, connections);
+  const postgres = url === undefined ? [] : await checkPostgres({ url, sslMode: env['PGSSLMODE'] }, apps, connections);
   if (app === 'standalone') return url === undefined ? [ok('postgres', 'the embedded one, made at the first start')] : postgres;
   return [...postgres, ...(await checkKafka(env)), ...(await checkRedis(env))];
 }

@@ -10,9 +10,15 @@ const QUERY_TIMEOUT_MS = 10_000;
 const VERSION_MIN = 15;
 const SKEW_MAX_MS = 2000;
 
+/** `sslMode`: PGSSLMODE of the environment that is checked, which holds where the URL has no sslmode. */
+export interface PostgresAddress {
+  readonly url: string;
+  readonly sslMode: string | undefined;
+}
+
 /** What the services need of their database. `connections`: how many all processes together may open. */
-export async function checkPostgres(url: string, apps: readonly App[], connections: number): Promise<Check[]> {
-  const client = new pg.Client({ connectionString: url, application_name: 'nightshift-check', connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: QUERY_TIMEOUT_MS });
+export async function checkPostgres({ url, sslMode }: PostgresAddress, apps: readonly App[], connections: number): Promise<Check[]> {
+  const client = new pg.Client({ connectionString: url, ssl: sslOf(sslMode), application_name: 'nightshift-check', connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: QUERY_TIMEOUT_MS });
   // A connection that breaks fails the query that waits for it.
   client.on('error', () => undefined);
   try {
@@ -29,6 +35,12 @@ export async function checkPostgres(url: string, apps: readonly App[], connectio
   } finally {
     await client.end();
   }
+}
+
+// As the driver reads it from a process's own environment.
+function sslOf(mode: string | undefined): boolean | { rejectUnauthorized: false } {
+  if (mode === 'no-verify') return { rejectUnauthorized: false };
+  return mode !== undefined && ['prefer', 'require', 'verify-ca', 'verify-full'].includes(mode);
 }
 
 async function one<Row extends object>(client: pg.Client, text: string, values: unknown[] = []): Promise<Row> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +73,22 @@ describe('check-config', () => {
     const { code, all, failed } = await checks(good(), '--replicas', 'gateway=40');
     expect([code, failed, all.find(({ name }) => name === 'connections')?.detail]).toEqual([1, ['connections'], expect.stringMatching(/may open 540, the database allows \d+$/)]);
     expect(await operate(['check-config', '--app', 'runs', '--replicas', 'gateways=2'], good())).toMatchObject({ code: 2, err: expect.stringContaining('there is no "gateways"') });
+  });
+
+  test('counts for other apps what they open by default, whatever this one may', async () => {
+    const opened = async (...more: string[]) => (await checks({ ...good(), DATABASE_CONNECTIONS_MAX: '50' }, ...more)).all.find(({ name }) => name === 'connections')?.detail;
+    expect(await opened()).toContain('may open 110,');
+    expect(await opened('--replicas', 'runs=2,gateway=3')).toContain('may open 184,');
+  });
+
+  test('connects as PGSSLMODE of the environment says, unless the URL has an sslmode', async () => {
+    const file = join(dataDir, 'runs.env');
+    writeFileSync(file, 'PGSSLMODE=require\n');
+    const { failed, all } = await checks(good(), '--env-file', file);
+    expect([failed, all.find(({ name }) => name === 'postgres')?.detail]).toEqual([['postgres'], expect.stringContaining('does not support SSL')]);
+    const url = new URL(database.url);
+    url.searchParams.set('sslmode', 'disable');
+    expect((await checks({ ...good(), DATABASE_URL: url.href }, '--env-file', file)).failed).toEqual([]);
   });
 
   test('tells migrations that are to come from ones whose text was changed since', async () => {
