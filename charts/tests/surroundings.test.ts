@@ -1,5 +1,5 @@
 /** What stands around the chart: the overlays of k8s/, and the values that go with one. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { TOPICS, topicName } from '@nightshift/contracts';
@@ -53,6 +53,11 @@ describe.each(overlays)('the overlay %s', (overlay) => {
       expect(rights).toEqual(expect.arrayContaining(['Create', 'Describe', 'Read', 'Write']));
     }
   });
+});
+
+test('Strimzi is installed so that its pods fit the restricted namespace', () => {
+  const install = /^helm install strimzi (?:.*\\\n)*.*$/m.exec(readFileSync(join(root, 'k8s/README.md'), 'utf8'))?.[0];
+  expect(install).toContain("--set 'extraEnvs[0].name=STRIMZI_POD_SECURITY_PROVIDER_CLASS' --set 'extraEnvs[0].value=restricted'");
 });
 
 describe('the values that go with the overlay for a laptop', () => {
