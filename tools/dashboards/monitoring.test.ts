@@ -25,8 +25,8 @@ const scraped = new Map(
       return parts as [string, string[]][];
     }),
 );
-/** Labels that Prometheus adds to whatever it scrapes. */
-const OF_TARGETS = ['namespace', 'pod', 'job', 'instance'];
+/** Labels that Prometheus adds to whatever it scrapes, the last one by the chart's monitors. */
+const OF_TARGETS = ['namespace', 'pod', 'job', 'instance', 'nightshift_pool'];
 
 function problems(expr: string): string[] {
   const { selectors, grouping } = readPromql(expr);
