@@ -6,7 +6,7 @@ import { type Bus, type BusEvent, EventRefused, type Subscribed, type Subscripti
 import { type KafkaAddress, kafkaClient } from './kafka.client.ts';
 import { KafkaConsumer } from './kafka.consumer.ts';
 import { KafkaPartitions } from './kafka.partitions.ts';
-import { isTooLarge, produce } from './kafka.produce.ts';
+import { isTooLarge, isUnknownTopic, produce } from './kafka.produce.ts';
 import { KafkaTopics } from './kafka.topics.ts';
 import { HEADERS } from './message.ts';
 
@@ -24,7 +24,7 @@ const PROBE_EVERY_MS = 2000;
 /** Kafka through kafkajs, which only the files named `kafka.` know. */
 export class KafkaBus implements Bus {
   readonly #kafka: Kafka;
-  readonly #producer: Producer;
+  #producer: Producer;
   readonly #admin: Admin;
   readonly #options: KafkaOptions;
   readonly #consumers: KafkaConsumer[] = [];
@@ -43,7 +43,7 @@ export class KafkaBus implements Bus {
   constructor(options: KafkaOptions) {
     this.#options = options;
     this.#kafka = kafkaClient(options, options.log);
-    this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner: this.#partitions.partitioner });
+    this.#producer = this.#newProducer();
     this.#admin = this.#kafka.admin();
     this.#topics = new KafkaTopics(this.#kafka, options.log);
     this.#prober = setInterval(() => void this.#probe(), PROBE_EVERY_MS).unref();
@@ -78,10 +78,11 @@ export class KafkaBus implements Bus {
       const value = JSON.stringify(event.payload);
       messages.push({ key: event.key, value, headers, partition: this.#partitions.place(topic, Buffer.byteLength(value)) });
     }
+    const producer = this.#producer;
     try {
       await this.#connect();
       const known = await this.#topics.ensure([...byTopic.keys()]);
-      const produced = await produce(this.#producer, [...byTopic].flatMap(([topic, messages]) => (known.has(topic) ? [] : [{ topic, messages }])), (topic) => this.#partitions.used(topic));
+      const produced = await produce(producer, [...byTopic].flatMap(([topic, messages]) => (known.has(topic) ? [] : [{ topic, messages }])), (topic) => this.#partitions.used(topic));
       for (const [topic, reason] of produced) this.#topics.refuse(topic, reason);
       this.#down = false;
       const refused = new Set([...known, ...produced.keys()]);
@@ -89,8 +90,21 @@ export class KafkaBus implements Bus {
     } catch (err) {
       if (isTooLarge(err)) throw new EventRefused('larger than the brokers take', { cause: err });
       this.#noteTrouble();
+      if (isUnknownTopic(err) && this.#producer === producer) this.#renewProducer();
       throw new KafkaUnavailable('kafka did not take the events', { cause: err });
     }
+  }
+
+  #newProducer(): Producer {
+    return this.#kafka.producer({ allowAutoTopicCreation: false, createPartitioner: this.#partitions.partitioner });
+  }
+
+  /** kafkajs asks for every topic that it has ever sent to, and sends nothing at all while one of them is missing. */
+  #renewProducer(): void {
+    const old = this.#producer;
+    this.#producer = this.#newProducer();
+    this.#connected = undefined;
+    old.disconnect().catch((err: unknown) => this.#options.log.debug({ err }, 'kafka producer not disconnected'));
   }
 
   #noteTrouble(): void {

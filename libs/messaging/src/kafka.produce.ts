@@ -41,6 +41,12 @@ export function isTooLarge(err: unknown): boolean {
   return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE';
 }
 
+/** Whether a topic is missing, of those that were sent to now or before. */
+export function isUnknownTopic(err: unknown): boolean {
+  const { type, cause } = err as { type?: unknown; cause?: unknown };
+  return type === 'UNKNOWN_TOPIC_OR_PARTITION' || (cause instanceof Error && isUnknownTopic(cause));
+}
+
 /** Why the brokers will not take what was sent however often they are asked; undefined when they may, or when it is its size. */
 function refusalOf(err: unknown): string | undefined {
   const { name, type, retriable } = err as { name?: unknown; type?: unknown; retriable?: unknown };

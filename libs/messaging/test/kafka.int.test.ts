@@ -205,6 +205,19 @@ describe('kafka', () => {
     expect([await ends(closed), (await ends(open)).some((end) => end > 0)]).toEqual([[0], true]);
   }, 60_000);
 
+  test('that miss a topic which we may not make again store what is sent to others', async () => {
+    const [gone, next] = [poolOf(), poolOf()];
+    const bus = busOf();
+    await bus.publish(event(gone, 'a'));
+    await connected;
+    await admin.deleteTopics({ topics: [`run.commanded.${gone}`] });
+    // A name that differs in its dots alone is refused while this one is there.
+    await admin.createTopics({ topics: [{ topic: `run_commanded_${gone}` }], waitForLeaders: false });
+    await waitFor(() => bus.publish(event(gone, 'b')).then(() => false, () => true));
+    await waitFor(() => bus.publish(event(next, 'c')).then(() => true, () => false), { timeoutMs: 20_000 });
+    await expect(bus.publish(event(next, 'd'))).resolves.toBeUndefined();
+  }, 60_000);
+
   test('that cannot be reached is infrastructure, and /ready says that it is missing', async () => {
     const bus = busOf(['127.0.0.1:1']);
     const err: unknown = await bus.publish(event('shared', 'a')).catch((failure: unknown) => failure);
