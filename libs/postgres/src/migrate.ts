@@ -5,16 +5,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 const LOCK_KEY = 0x6e736d67;
-const LOCK_WAIT_MS = 1000;
+/** Longer than PostgreSQL's `deadlock_timeout`, after which an autovacuum that is in the way is canceled. */
+const LOCK_WAIT_MS = 2000;
 const LOCK_PAUSE_MS = 1000;
-const LOCK_TRIES = 150;
+const LOCK_TRIES = 100;
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Applies the migrations of one app, in order, under an advisory lock, and records them in `_prisma_migrations` of its
  * schema the way Prisma does, so that `prisma migrate deploy` agrees. `folder` holds `<name>/migration.sql` files.
- * Each runs in a transaction with its record, and waits for locks a second at a time. Returns the names applied now.
+ * Each runs in a transaction with its record, and waits for locks two seconds at a time. Returns the names applied now.
  */
 export async function migrate(options: { url: string; schema: string; folder: string }): Promise<string[]> {
   const client = new pg.Client({ connectionString: options.url, application_name: 'migrate' });
