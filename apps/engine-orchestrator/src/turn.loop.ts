@@ -106,6 +106,7 @@ export class TurnLoop {
   }
 
   async #turns(claimed: ClaimedSession, kept: Place | undefined, held: Held): Promise<void> {
+    if (await this.#isLeftToOthers(claimed, held)) return;
     let place = kept;
     let session = claimed;
     const opening = session.step === 0 ? await this.#opening(session, held) : undefined;
@@ -133,6 +134,15 @@ export class TurnLoop {
     } finally {
       feed.close();
     }
+  }
+
+  /** Catalogues are changed in one process after the other: whoever makes the next try may know an engine that this one does not. */
+  async #isLeftToOthers(session: ClaimedSession, held: Held): Promise<boolean> {
+    const upstreamFailures = session.upstreamFailures + 1;
+    if (this.#options.upstreams.engine(session.engine) || upstreamFailures >= UPSTREAM_TRIES_MAX) return false;
+    this.#options.log.warn({ ...idsOf(session), engine: session.engine, errorCode: 'engine_error' }, 'the engine is not in the catalogue of this process: the turn is left to others for now');
+    await patiently(() => this.#options.sessions.putBack({ session, upstreamFailures, checkCount: session.checkCount, delayMs: backoffMs(UPSTREAM_BACKOFF, upstreamFailures), events: [] }), held);
+    return true;
   }
 
   #feedOf(session: ClaimedSession, journal: readonly JournalEntry[], held: Held): Promise<RunFeed> {
@@ -167,8 +177,7 @@ export class TurnLoop {
     const { upstreams } = this.#options;
     const listed = upstreams.engine(session.engine);
     if (session.attempts > ATTEMPTS_MAX) return giveUp(session, failure('worker_lost', `The run was given up after ${ATTEMPTS_MAX} workers were lost while making the same turn.`));
-    // Catalogues are changed in one process after the other: another one may know it.
-    if (!listed) return this.#tryLater(session, { code: 'engine_error', message: `The engine "${session.engine}" is not in the catalogue.` }, held);
+    if (!listed) return giveUp(session, failure('engine_error', `The engine "${session.engine}" is not in the catalogue.`, { tries: UPSTREAM_TRIES_MAX }));
     const engine = limitedTo(listed, session.request.limits);
     const startedAt = performance.now();
     const note = (outcome: string, facts: object): void => {
@@ -222,16 +231,10 @@ export class TurnLoop {
   async #afterModelError(session: ClaimedSession, err: ModelError, held: Held): Promise<TurnEnd | undefined> {
     // Who is told when to come back is early, not wrong: that lasts as long as the run may.
     const isEarly = err.kind === 'rate_limited' && (err.retryAfterMs ?? 0) >= RETRY_AFTER_MS_MIN;
-    const { code, message, status: upstreamStatus, retryAfterMs } = err;
-    return this.#tryLater(session, { code, message, details: { upstreamStatus }, isFinal: !err.isRetryable, isEarly, retryAfterMs }, held);
-  }
-
-  /** Puts the session back for another try of the turn; after the last one its run has failed. */
-  async #tryLater(session: ClaimedSession, why: { code: string; message: string; details?: object; isFinal?: boolean; isEarly?: boolean; retryAfterMs?: number | null }, held: Held): Promise<TurnEnd | undefined> {
-    const upstreamFailures = session.upstreamFailures + (why.isEarly ? 0 : 1);
-    if (why.isFinal || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(why.code, why.message, { ...why.details, tries: upstreamFailures }));
+    const upstreamFailures = session.upstreamFailures + (isEarly ? 0 : 1);
+    if (!err.isRetryable || upstreamFailures >= UPSTREAM_TRIES_MAX) return giveUp(session, failure(err.code, err.message, { upstreamStatus: err.status, tries: upstreamFailures }));
     metrics.retries.inc({ work: 'turn', pool: session.pool });
-    const delayMs = Math.max(why.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, Math.max(1, upstreamFailures)));
+    const delayMs = Math.max(err.retryAfterMs ?? 0, backoffMs(UPSTREAM_BACKOFF, Math.max(1, upstreamFailures)));
     await this.#putBack(session, { upstreamFailures, checkCount: session.checkCount, delayMs }, held);
     return undefined;
   }
