@@ -46,14 +46,9 @@ export class Pools {
     return (served ?? []).some(({ name, live }) => name === pool && live > 0);
   }
 
-  /**
-   * The engines of a dedicated pool; undefined where they are nobody's own. `service_unavailable` until it was heard which they are:
-   * what the shared ones are called says nothing of them.
-   */
+  /** The engines of a dedicated pool; undefined while they are not known, and where one process serves every pool. */
   catalogueOf(pool: string): ServedCatalogue | undefined {
-    if (pool === SHARED_POOL || this.#options.onePool !== undefined) return undefined;
-    if (!this.#engines) throw new AppError('service_unavailable', { headers: { 'retry-after': '1' } });
-    return this.#engines.find(({ name }) => name === pool)?.catalogue;
+    return pool === SHARED_POOL || this.#options.onePool !== undefined ? undefined : this.#engines?.find(({ name }) => name === pool)?.catalogue;
   }
 
   async #problemsOf(pool: string): Promise<string[]> {
@@ -71,15 +66,9 @@ export class Pools {
     const [pooled, { queues }, engines, executors] = await Promise.all([
       orgs.pooled(),
       runs.call({ method: 'GET', path: '/internal/queues' }, InternalQueues),
-      engine.call(SERVED, InternalPools).then(({ pools }) => (this.#engines = pools), (err: unknown) => this.#withoutAnswer(err)),
+      engine.call(SERVED, InternalPools).then(({ pools }) => (this.#engines = pools)),
       executor.call(SERVED, InternalPools).then(({ pools }) => (this.#executors = pools)),
     ]);
     return { orgs: pooled, queues, engines, executors, onePool };
-  }
-
-  /** Engines of the release before, which do not know the question, have no pools of their own. */
-  #withoutAnswer(err: unknown): never {
-    if (err instanceof AppError && err.code !== 'service_unavailable') this.#engines ??= [];
-    throw err;
   }
 }

@@ -5,10 +5,11 @@ import { isWanted } from './pool.ts';
 import type { Pools } from './pools.client.ts';
 
 const EVERY_MS = 5000;
+const AGAIN_MS = 1000;
 /** A pool is reported when it is seen without processes so often in a row: those of a cluster do not start at once. */
 const LOOKS = 2;
 
-/** Looks at the pools every five seconds: for the metrics, and for the log when one that is wanted loses its processes or gets them back. */
+/** Looks at the pools every five seconds, or soon again where somebody who knows them is away: for the metrics, and for the log when one that is wanted loses its processes or gets them back. */
 export class PoolsLoop {
   readonly #pools: Pick<Pools, 'look'>;
   readonly #log: Logger;
@@ -25,8 +26,8 @@ export class PoolsLoop {
 
   start(): void {
     if (this.#isStopped) return;
-    void this.#look().finally(() => {
-      if (!this.#isStopped) this.#timer = setTimeout(() => this.start(), this.#everyMs).unref();
+    void this.#look().then((isSeen) => {
+      if (!this.#isStopped) this.#timer = setTimeout(() => this.start(), isSeen ? this.#everyMs : Math.min(AGAIN_MS, this.#everyMs)).unref();
     });
   }
 
@@ -35,16 +36,18 @@ export class PoolsLoop {
     clearTimeout(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  async #look(): Promise<boolean> {
     try {
       const pools = await this.#pools.look();
       measure(pools);
       for (const pool of pools) this.#report(pool);
+      return true;
     } catch (err) {
       // What was true once says nothing of now.
       forget();
       const isAway = isInfrastructure(err) || err instanceof AppError;
       this.#log[isAway ? 'debug' : 'error']({ err }, 'pools');
+      return false;
     }
   }
 

@@ -182,17 +182,6 @@ describe('what takes a pool’s capacity', () => {
   });
 });
 
-test('the callers of a pool are told to come again until it was heard which engines it has', async () => {
-  const pools = poolsOf([]);
-  world.away.add('engine-orchestrator');
-  await expect(pools.look()).rejects.toThrow(AppError);
-  expect(() => pools.catalogueOf('acme')).toThrow(expect.objectContaining({ code: 'service_unavailable' }));
-  expect(pools.catalogueOf('shared')).toBeUndefined();
-  world.away.clear();
-  await pools.look();
-  expect(pools.catalogueOf('acme')).toBeUndefined();
-});
-
 test('the callers of a pool can name what its engines serve, also when these have gone', async () => {
   const own = { ...must(DEFAULT_ENGINES[0], 'engine'), id: 'acmes-engine', aliases: [], upstreams: [{ name: 'acmes', model: 'acmes-model' }] };
   world.engines = [served('acme', 0, { catalogue: { engines: [own], offline: false } })];
