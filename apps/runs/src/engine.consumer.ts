@@ -21,18 +21,19 @@ export class EngineConsumer {
 
   @Consumes('run.progressed')
   async progressed(messages: readonly Message<'run.progressed'>[]): Promise<void> {
-    const happened = await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload }) => ({ runId: payload.runId, event: await this.#eventOf(payload) }));
+    const engine = { isAway: false };
+    const happened = await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload }) => ({ runId: payload.runId, event: await this.#eventOf(payload, engine) }));
     await this.runs.apply(happened);
   }
 
-  async #eventOf(progress: RunProgressed): Promise<RunEvent> {
+  async #eventOf(progress: RunProgressed, engine: { isAway: boolean }): Promise<RunEvent> {
     switch (progress.kind) {
       case 'started':
         return { kind: 'started' };
       case 'stopped':
         return { kind: 'stopped', usage: progress.usage, ...began(progress) };
       case 'outcome': {
-        const outcome = progress.outcome ?? (await this.#read(progress.runId));
+        const outcome = progress.outcome ?? (await this.#read(progress.runId, engine));
         const used = { usage: progress.usage, ...began(progress) };
         return outcome ? { kind: 'outcome', outcome, ...used } : { kind: 'outcome unread', ...used };
       }
@@ -41,13 +42,15 @@ export class EngineConsumer {
     }
   }
 
-  /** Undefined while no engine answers: whoever is behind this message does not wait for that. */
-  async #read(runId: string): Promise<RunOutcome | undefined> {
+  /** Undefined while no engine answers: the others of the batch, and those behind it, wait for that once at most. */
+  async #read(runId: string, engine: { isAway: boolean }): Promise<RunOutcome | undefined> {
+    if (engine.isAway) return undefined;
     try {
       return (await this.engine.call({ method: 'GET', path: `/internal/sessions/${runId}/outcome` }, InternalOutcome)).outcome;
     } catch (err) {
-      if (err instanceof AppError && err.code === 'service_unavailable') return undefined;
-      throw err;
+      if (!(err instanceof AppError) || err.code !== 'service_unavailable') throw err;
+      engine.isAway = true;
+      return undefined;
     }
   }
 }

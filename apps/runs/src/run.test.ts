@@ -207,7 +207,9 @@ describe('a run', () => {
 
   test('whose end could not be read has the engine say it again soon, and knows what it used once it has ended', () => {
     const unread: RunEvent = { kind: 'outcome unread', usage };
-    expect(transition(running, unread, at(2000))).toEqual({ run: { ...running, checkCount: 0, checkAt: at(7000) }, effects: [] });
+    expect(transition(running, unread, at(2000))).toEqual({ run: { ...running, checkAt: at(7000) }, effects: [] });
+    const asked = transition(running, due, at(7000))!.run;
+    expect(transition(asked, unread, at(8000))!.run.checkAt).toEqual(at(18_000));
     const canceled = transition(running, cancel, at(2000))!.run;
     expect(transition(canceled, unread, at(3000))?.run).toMatchObject({ status: 'canceled', usage, checkAt: null });
   });

@@ -66,7 +66,8 @@ export const QUEUE_LIMIT_MS = 24 * 3600 * 1000;
 
 const CHECK_FIRST_MS = 30_000;
 const CHECK_MAX_MS = 600_000;
-const READ_AGAIN_MS = 5000;
+/** Soon, and less often the longer nobody answers: a sixth of the time until the engine is asked otherwise. */
+const READ_AGAIN_PART = 6;
 
 /** How long after `checkCount` checks the engine is asked again: 30 s, doubling to 10 min. */
 export function checkDelayMs(checkCount: number): number {
@@ -138,8 +139,8 @@ function timeOut(run: Run, now: Date): Change {
 }
 
 function readAgain(run: Run, now: Date): Change | undefined {
-  const checkAt = new Date(now.getTime() + READ_AGAIN_MS);
-  return run.checkAt && run.checkAt <= checkAt ? undefined : { run: { ...run, checkCount: 0, checkAt }, effects: [] };
+  const checkAt = new Date(now.getTime() + checkDelayMs(run.checkCount) / READ_AGAIN_PART);
+  return run.checkAt && run.checkAt <= checkAt ? undefined : { run: { ...run, checkAt }, effects: [] };
 }
 
 function awaitUsage(run: Run, now: Date): Run {
