@@ -38,9 +38,9 @@ export class RunConsumer {
       else starts.push({ ...payload, traceparent });
       if (payload.command === 'start' && isStale({ id })) late.add(payload.runId);
     }
+    const ended = await this.#ended([...late]);
     // A run that is stopped in the same breath is never started.
     if (stops.length > 0) await this.#stop(stops);
-    const ended = await this.#ended([...late]);
     const wanted = starts.filter(({ runId }) => !ended.has(runId));
     if (wanted.length > 0) await this.#start(wanted);
   }

@@ -152,6 +152,9 @@ export const EMIT = statement('engine.emit', `with written as (select ref from j
 /** Sessions by id. */
 export const LOAD = statement('engine.load', `select ${claimedColumns(SESSIONS)} from engine.sessions t where t.run_id = any($1::text[])`);
 
+/** Which of these sessions are over. */
+export const ENDED = statement('engine.ended', `select run_id as "runId" from engine.sessions where run_id = any($1::text[]) and state = 'done'`);
+
 /** How far sessions are, without their requests. */
 export const ENDS = hotStatement(
   'engine.ends',

@@ -5,7 +5,7 @@ import { usageOf } from './engine-events.ts';
 import { type Chunk, columnsOf, lastOf } from './frame.store.ts';
 import { KnownSessions } from './known-sessions.store.ts';
 import { checkDelayMs, type JournalEntry, journaled, type ListingsEntry, newSession, type ResultEntry, type Session, type SessionEnd, type TurnEntry } from './session.ts';
-import { COMMIT, EMIT, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
+import { COMMIT, EMIT, ENDED, ENDS, FORGET, INSERT, JOURNAL, LOAD, PUT_BACK, RESULTS, RESUME, STARTED, STOP, USAGE_SINCE } from './session.sql.ts';
 import type { TurnEnd } from './turn.ts';
 
 /** A session as a claim returns it; `claimed`: by the statement that made it due, so that nobody has had it since its last commit; `journal`: where it need not be read. */
@@ -136,6 +136,11 @@ export class SessionStore {
     if (events.length === 0) return;
     await this.#db.query(EMIT, [outboxJson(events)]);
     this.#relay.hand(events);
+  }
+
+  /** Which of these sessions are over. */
+  async ended(runIds: readonly string[]): Promise<string[]> {
+    return (await this.#db.query<{ runId: string }>(ENDED, [runIds])).map(({ runId }) => runId);
   }
 
   /** How far sessions are. */

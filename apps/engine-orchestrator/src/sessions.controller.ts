@@ -1,5 +1,5 @@
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
-import { AppError, CatchUpQuery, InternalCall, InternalOutcome, UsagePage, type RunOutcome, type SealedTool, type UsageRecorded } from '@nightshift/contracts';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { AppError, CatchUpQuery, InternalCall, InternalOutcome, InternalRunIds, UsagePage, type RunOutcome, type SealedTool, type UsageRecorded } from '@nightshift/contracts';
 import { Returns } from '@nightshift/http';
 import { SessionStore } from './session.store.ts';
 import { commandOf } from './turn.ts';
@@ -23,10 +23,17 @@ export class SessionsController {
   @Returns(200, InternalCall)
   async call(@Param('runId') runId: string, @Param('callId') callId: string): Promise<{ tool: SealedTool; arguments: Record<string, unknown> }> {
     const [session] = await this.sessions.load([runId]);
-    // Of a run that has ended nobody wants a call any more.
-    const command = session?.state === 'active' && commandOf(session, await this.sessions.journal(runId), callId);
+    const command = session && commandOf(session, await this.sessions.journal(runId), callId);
     if (!command) throw new AppError('not_found');
     return { tool: command.tool, arguments: command.arguments };
+  }
+
+  /** Of runs that have ended nobody wants calls any more. */
+  @Post('ended-sessions')
+  @HttpCode(200)
+  @Returns(200, InternalRunIds)
+  async ended(@Body({ schema: InternalRunIds }) { runIds }: InternalRunIds): Promise<InternalRunIds> {
+    return { runIds: await this.sessions.ended(runIds) };
   }
 
   @Get('usage')

@@ -105,6 +105,7 @@ describe('a stop', () => {
     await runs.commanded([stop(first)]);
     await runs.commanded([start(first), stop(second), start(second)]);
     expect(await on.sql('select distinct state from engine.sessions')).toEqual([{ state: 'done' }]);
+    expect((await sessions.ended([first, second, newId('run')])).toSorted()).toEqual([first, second].toSorted());
     for (const runId of [first, second]) expect((await on.events(runId)).filter((event) => event !== 'run.progressed stopped')).toEqual([]);
   });
 

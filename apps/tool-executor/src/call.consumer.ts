@@ -1,5 +1,5 @@
 import { Controller, Inject } from '@nestjs/common';
-import { AppError, InternalCall, type ToolCall } from '@nightshift/contracts';
+import { AppError, InternalCall, InternalRunIds, type ToolCall } from '@nightshift/contracts';
 import type { InternalClient } from '@nightshift/http';
 import { Consumes, isStale, type Message } from '@nightshift/messaging';
 import { mapLimited } from '@nightshift/std';
@@ -8,6 +8,8 @@ import { CallLoop } from './call.loop.ts';
 import { CallStore, type NewCall } from './call.store.ts';
 
 const FETCHES_AT_ONCE = 8;
+/** As many as one question may be about; whatever is beyond is done. */
+const ASKED_MAX = 1000;
 
 /** The injection token of the client of engine-orchestrator. */
 export const ENGINE_CLIENT = Symbol('client of engine-orchestrator');
@@ -25,12 +27,11 @@ export class CallConsumer {
   async commanded(messages: readonly Message<'tool.commanded'>[]): Promise<void> {
     const calls: Omit<Call, 'attempts'>[] = [];
     const cancels: Pick<Call, 'id' | 'runId' | 'orgId' | 'pool' | 'step'>[] = [];
-    await mapLimited(messages, FETCHES_AT_ONCE, async (message) => {
-      const { payload, traceparent } = message;
+    const ended = await this.#endedOf(messages.filter((message) => message.payload.command === 'call' && isStale(message)).map(({ payload }) => payload.runId));
+    await mapLimited(messages, FETCHES_AT_ONCE, async ({ payload, traceparent }) => {
       const { callId: id, runId, orgId, pool, step } = payload;
-      if (payload.command === 'cancel') return void cancels.push({ id, runId, orgId, pool, step });
-      const body = await this.#bodyOf(payload, isStale(message));
-      if (body) calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...body });
+      if (payload.command === 'cancel') cancels.push({ id, runId, orgId, pool, step });
+      else if (!ended.has(runId)) calls.push({ id, runId, orgId, pool, step, traceparent, egressAllow: payload.egressAllow ?? [], ...(await this.#bodyOf(payload)) });
     });
     // A call that is canceled in the same breath is never made.
     if (cancels.length > 0) for (const id of await this.calls.cancel(cancels)) this.loop.cancel(id);
@@ -43,14 +44,20 @@ export class CallConsumer {
     await this.calls.answerAgain(calls.map((call) => call.id).filter((id) => !isFresh.has(id)));
   }
 
-  /** What is too large to travel is asked for, and so is what has waited: undefined where its run has ended. */
-  async #bodyOf(call: ToolCall, hasWaited: boolean): Promise<Pick<Call, 'tool' | 'arguments'> | undefined> {
-    if (call.tool && call.arguments && !hasWaited) return { tool: call.tool, arguments: call.arguments };
+  /** Which runs have ended while their orders waited: nobody wants their calls any more. */
+  async #endedOf(runIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (runIds.length === 0) return new Set();
     try {
-      return await this.engine.call({ method: 'GET', path: `/internal/sessions/${call.runId}/calls/${call.callId}` }, InternalCall);
+      return new Set((await this.engine.call({ method: 'POST', path: '/internal/ended-sessions', body: { runIds: [...new Set(runIds)].slice(0, ASKED_MAX) } }, InternalRunIds)).runIds);
     } catch (err) {
-      if (err instanceof AppError && err.code === 'not_found') return undefined;
+      // Engines of the release before do not know the question.
+      if (err instanceof AppError && err.code !== 'service_unavailable') return new Set();
       throw err;
     }
+  }
+
+  async #bodyOf(call: ToolCall): Promise<Pick<Call, 'tool' | 'arguments'>> {
+    if (call.tool && call.arguments) return { tool: call.tool, arguments: call.arguments };
+    return this.engine.call({ method: 'GET', path: `/internal/sessions/${call.runId}/calls/${call.callId}` }, InternalCall);
   }
 }

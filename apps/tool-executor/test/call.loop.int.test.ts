@@ -278,8 +278,10 @@ describe('what the engine commands', () => {
   });
 
   test('that has waited is not made for a run that has ended meanwhile', async () => {
-    await on.executor().consumer.commanded([{ ...callOf(ids()), id: newId('evt', Date.now() - 60_000) }]);
-    expect([on.asked.length, await on.sql('select id from tools.calls')]).toEqual([1, []]);
+    const [ended, open] = [ids(), ids()];
+    on.answers['/internal/ended-sessions'] = { runIds: [ended.runId] };
+    await on.executor({ works: false }).consumer.commanded([ended, open].map((of) => ({ ...callOf(of), id: newId('evt', Date.now() - 60_000) })));
+    expect([on.asked, await on.sql('select id from tools.calls')]).toEqual([['/internal/ended-sessions'], [{ id: open.callId }]]);
   });
 });
 
