@@ -1,7 +1,7 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { createLog } from './log.ts';
 import { ReadinessChecks } from './readiness.ts';
-import { PHASES, Shutdown } from './shutdown.ts';
+import { PHASES, Shutdown, shutdownOnSignal } from './shutdown.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -72,6 +72,25 @@ describe('a shutdown', () => {
     shutdown.add('drain', 'waits', (hurry) => new Promise((resolve) => hurry.addEventListener('abort', () => resolve(void (wasHurried = true)))));
     await shutdown.run(log, 20);
     expect(wasHurried).toBe(true);
+  });
+
+  test('that hangs is over five seconds after a second signal', () => {
+    jest.useFakeTimers();
+    const exit = jest.spyOn(process, 'exit').mockReturnValue(undefined as never);
+    const on = jest.spyOn(process, 'on');
+    const shutdown = new Shutdown();
+    shutdown.add('drain', 'hanging', () => new Promise(() => undefined));
+    shutdownOnSignal(shutdown, log, 600_000);
+    process.emit('SIGTERM', 'SIGTERM');
+    jest.advanceTimersByTime(60_000);
+    process.emit('SIGTERM', 'SIGTERM');
+    jest.advanceTimersByTime(4999);
+    expect(exit).not.toHaveBeenCalled();
+    jest.advanceTimersByTime(1);
+    expect(exit).toHaveBeenCalledWith(1);
+    for (const [signal, listener] of on.mock.calls) process.off(signal, listener);
+    jest.restoreAllMocks();
+    jest.useRealTimers();
   });
 });
 
