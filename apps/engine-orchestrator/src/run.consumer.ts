@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
-import { InternalRunIds, InternalRunRequest, type RunRequest, type RunStart, type RunStop } from '@nightshift/contracts';
-import type { InternalClient } from '@nightshift/http';
+import { InternalRunRequest, type RunRequest, type RunStart, type RunStop } from '@nightshift/contracts';
+import { endedAmong, type InternalClient } from '@nightshift/http';
 import { Consumes, isStale, type Message } from '@nightshift/messaging';
 import { mapLimited } from '@nightshift/std';
 import { cancelEvents, outcomeEvent, startedEvent, stoppedEvent } from './engine-events.ts';
@@ -14,7 +14,6 @@ export const RUNS_CLIENT = Symbol('client of runs');
 
 const FETCHES_AT_ONCE = 4;
 const STARTS_PER_STATEMENT = 64;
-const ASKED_AT_ONCE = 1000;
 
 type With<T> = T & { readonly traceparent: string | undefined };
 
@@ -32,27 +31,18 @@ export class RunConsumer {
   async commanded(messages: readonly Message<'run.commanded'>[]): Promise<void> {
     const starts: With<RunStart>[] = [];
     const stops: With<RunStop>[] = [];
-    const late = new Set<string>();
+    const late: string[] = [];
     for (const { id, payload, traceparent } of messages) {
       if (payload.command === 'stop') stops.push({ ...payload, traceparent });
       else starts.push({ ...payload, traceparent });
-      if (payload.command === 'start' && isStale({ id })) late.add(payload.runId);
+      if (payload.command === 'start' && isStale({ id })) late.push(payload.runId);
     }
-    const ended = await this.#ended([...late]);
+    // Canceled, for instance, while their commands waited: nobody would get what they are charged for.
+    const ended = await endedAmong(this.runs, '/internal/ended-runs', late);
     // A run that is stopped in the same breath is never started.
     if (stops.length > 0) await this.#stop(stops);
     const wanted = starts.filter(({ runId }) => !ended.has(runId));
     if (wanted.length > 0) await this.#start(wanted);
-  }
-
-  /** Which runs have ended, canceled for instance, while their commands waited: nobody would get what they are charged for. */
-  async #ended(runIds: readonly string[]): Promise<ReadonlySet<string>> {
-    const ended = new Set<string>();
-    for (let from = 0; from < runIds.length; from += ASKED_AT_ONCE) {
-      const asked = { method: 'POST', path: '/internal/ended-runs', body: { runIds: runIds.slice(from, from + ASKED_AT_ONCE) } } as const;
-      for (const runId of (await this.runs.call(asked, InternalRunIds)).runIds) ended.add(runId);
-    }
-    return ended;
   }
 
   async #start(starts: readonly With<RunStart>[]): Promise<void> {

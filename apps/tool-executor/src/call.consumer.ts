@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
-import { AppError, InternalCall, InternalRunIds, type ToolCall } from '@nightshift/contracts';
-import type { InternalClient } from '@nightshift/http';
+import { AppError, InternalCall, type ToolCall } from '@nightshift/contracts';
+import { endedAmong, type InternalClient } from '@nightshift/http';
 import { Consumes, isStale, type Message } from '@nightshift/messaging';
 import { mapLimited } from '@nightshift/std';
 import { type Call, laneOf } from './call.ts';
@@ -8,8 +8,6 @@ import { CallLoop } from './call.loop.ts';
 import { CallStore, type NewCall } from './call.store.ts';
 
 const FETCHES_AT_ONCE = 8;
-/** As many as one question may be about; whatever is beyond is done. */
-const ASKED_MAX = 1000;
 
 /** The injection token of the client of engine-orchestrator. */
 export const ENGINE_CLIENT = Symbol('client of engine-orchestrator');
@@ -46,9 +44,8 @@ export class CallConsumer {
 
   /** Which runs have ended while their orders waited: nobody wants their calls any more. */
   async #endedOf(runIds: readonly string[]): Promise<ReadonlySet<string>> {
-    if (runIds.length === 0) return new Set();
     try {
-      return new Set((await this.engine.call({ method: 'POST', path: '/internal/ended-sessions', body: { runIds: [...new Set(runIds)].slice(0, ASKED_MAX) } }, InternalRunIds)).runIds);
+      return await endedAmong(this.engine, '/internal/ended-sessions', runIds);
     } catch (err) {
       // Engines of the release before do not know the question.
       if (err instanceof AppError && err.code !== 'service_unavailable') return new Set();

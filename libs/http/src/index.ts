@@ -9,6 +9,7 @@ export { type AppOptions, BODY_BYTES_MAX, BODY_LEVELS_MAX, connectionsGone, crea
 export { HEARTBEAT_MS, withHeartbeats } from './heartbeats.ts';
 export { HealthController, MetricsController } from './health.controller.ts';
 export { httpTransport } from './http-transport.ts';
+export { endedAmong } from './ended-runs.client.ts';
 export { InternalClient, type InternalTransport, injectTransport, type LocalRoutes } from './internal.client.ts';
 export { invalidRequest } from './invalid-request.ts';
 export { DRAINING, httpStreams, type StreamedRequest, type StreamRoute, type StreamTransport } from './stream-transport.ts';
